@@ -1,0 +1,49 @@
+"""What numsym raises, and the checks that raise it before any work starts.
+
+Every message names the parameter, the value that came, and what is allowed. All errors are also the built-in
+type that a caller would expect (`ValueError`, `FileExistsError`), so code that knows nothing of numsym can catch them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class NumsymError(Exception):
+    """Base class of every error that numsym raises on purpose."""
+
+
+class InvalidArgumentError(NumsymError, ValueError):
+    """A parameter has a value that is not allowed."""
+
+
+class UnknownNameError(InvalidArgumentError):
+    """A name (of a task, program, variable, alignment, recipe, ...) that nothing is registered under."""
+
+
+class ModelMismatchError(InvalidArgumentError):
+    """A model does not fit what it is used with: its vocabulary, its type, or the weights a result was fitted to."""
+
+
+class RunFolderError(NumsymError, FileExistsError):
+    """A folder already holds something that must not be overwritten or mixed."""
+
+
+def check_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return `name` if it is among `known`; otherwise raise `UnknownNameError` listing the known ones."""
+    known = sorted(known)
+    if name not in known:
+        raise UnknownNameError(f"unknown {kind} {name!r}: choose one of {', '.join(known) or '(none)'}")
+    return name
+
+
+def check_between(parameter: str, value: Any, low: float | int, high: float | int, *, why: str = "") -> None:
+    """Raise `InvalidArgumentError` unless `low <= value <= high` (NaN fails too)."""
+    if not low <= value <= high:
+        reason = f" ({why})" if why else ""
+        raise InvalidArgumentError(f"{parameter}={value!r} is not allowed: it must lie in {low}..{high}{reason}")
+
+
+def check_at_least(parameter: str, value: Any, low: float | int) -> None:
+    """Raise `InvalidArgumentError` unless `value >= low`."""
+    if not value >= low:
+        raise InvalidArgumentError(f"{parameter}={value!r} is not allowed: it must be at least {low}")

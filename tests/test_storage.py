@@ -1,0 +1,35 @@
+import os
+
+import pytest
+
+from numsym.errors import RunFolderError
+from numsym.storage import new_folder, read_json, write_json, write_text
+
+
+def test_a_folder_appears_whole(tmp_path):
+    with new_folder(tmp_path / "deep" / "result") as folder:
+        (folder / "a.txt").write_text("a")
+        assert not (tmp_path / "deep" / "result").exists()
+    assert (tmp_path / "deep" / "result" / "a.txt").read_text() == "a"
+    assert os.listdir(tmp_path / "deep") == ["result"]
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "result") as folder:
+        (folder / "a.txt").write_text("a")
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "result").mkdir()
+    with pytest.raises(RunFolderError, match="exists already"), new_folder(tmp_path / "result"):
+        raise AssertionError("the block must not start")
+
+
+def test_files_are_replaced_in_one_step(tmp_path):
+    write_json(tmp_path / "a.json", {"x": 1})
+    with pytest.raises(TypeError):
+        write_text(tmp_path / "a.json", 3)
+    assert read_json(tmp_path / "a.json") == {"x": 1}
+    assert os.listdir(tmp_path) == ["a.json"]
