@@ -1,0 +1,23 @@
+"""Symbolic algorithms: what a network that solves a task may be computing.
+
+Here goes what is computed, over variables; what is asked, and with which tokens, is a task (`numsym.tasks`).
+"""
+
+from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocabulary, exchange, state_at, unroll
+from numsym.programs.counting import CountingProgram, CountingVocabulary, UpDown, UpUp
+
+__all__ = [
+    "FULL",
+    "PROGRAMS",
+    "CountingProgram",
+    "CountingVocabulary",
+    "Program",
+    "State",
+    "Unrolled",
+    "UpDown",
+    "UpUp",
+    "Vocabulary",
+    "exchange",
+    "state_at",
+    "unroll",
+]

@@ -1,0 +1,6 @@
+"""What is asked of a network: vocabularies, samples, splits. How it may be solved is a program (`numsym.programs`)."""
+
+from numsym.tasks.base import TASKS, Batch, Task
+from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
+
+__all__ = ["TASKS", "Batch", "CountingTask", "MultiObject", "SameObject", "SingleObject", "Task"]

@@ -1,0 +1,46 @@
+"""Shared fixtures. numsym is imported inside them, after the shape checks of jaxtyping are in place."""
+
+import contextlib
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if "cuda" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def on_fake_cuda():
+    """Move a module to CUDA without having one: a context in which its tensors are fakes that know their device.
+
+    An operation between a tensor made on the CPU and one of these is an error, as it would be on a real device.
+    """
+
+    @contextlib.contextmanager
+    def enter(module):
+        # Without gradients: autograd asks a device for its streams, and there is none.
+        with FakeTensorMode(allow_non_fake_inputs=False), torch.no_grad():
+            for part in module.modules():
+                for name, value in list(part.named_parameters(recurse=False)):
+                    fake = torch.empty(value.shape, dtype=value.dtype, device="cuda")
+                    setattr(part, name, torch.nn.Parameter(fake, value.requires_grad))
+                for name, value in list(part.named_buffers(recurse=False)):
+                    setattr(part, name, torch.empty(value.shape, dtype=value.dtype, device="cuda"))
+            yield module
+
+    return enter

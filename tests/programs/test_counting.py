@@ -1,0 +1,96 @@
+"""Programs against a scalar re-telling of a trial, one token at a time, that shares no code with them."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numsym.programs import exchange, state_at, unroll
+from numsym.tasks import TASKS, MultiObject, SameObject
+
+
+def numbers_by_hand(words, same):
+    """Demonstrations and responses seen so far, and the phase, after each word."""
+    rows, phase, demonstrations, responses = [], -1, 0, 0
+    for word in words:
+        if word == "T":
+            phase = 1
+        elif word == "R" or (same and word == "D" and phase == 1):
+            responses += 1
+        elif word.startswith("D"):
+            demonstrations += 1
+        rows.append((phase, demonstrations, responses))
+    return rows
+
+
+@pytest.mark.parametrize("name", ["multi_object", "single_object", "same_object"])
+@pytest.mark.parametrize("void_prob", [0.0, 0.3])
+def test_traces_equal_counting_by_hand(name, void_prob):
+    task = TASKS[name](void_prob=void_prob)
+    batch = task.sample(50, generator=torch.Generator().manual_seed(0))
+    down, up = batch.states, task.trace("up_up", batch).states
+    for row in range(50):
+        words = task.text(batch.input_ids[row]).split()
+        for t, (phase, seen, answered) in enumerate(numbers_by_hand(words, name == "same_object")):
+            assert down["phase"][row, t] == up["phase"][row, t] == phase
+            assert down["count"][row, t] == seen - answered
+            assert (up["demo_count"][row, t], up["resp_count"][row, t]) == (seen, answered)
+
+
+def continue_by_hand(phase, count, target):
+    """The words that follow under Up-Down, with one word for every demonstration token."""
+    words = []
+    if phase == -1:
+        while count < target:
+            words.append("D")
+            count += 1
+        words.append("T")
+    return words + ["R"] * count + ["E"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 20), st.data())
+def test_the_counterfactual_of_every_exchange_is_what_the_edited_program_says(base_count, source_count, data):
+    task = MultiObject()
+    batch = task.sample(2, plan={"target": torch.tensor([base_count, source_count])})
+    program = task.program()
+    length = int(batch.lengths.min())
+    t, s = data.draw(st.integers(0, length - 2)), data.draw(st.integers(0, length - 2))
+    states = state_at(batch.states, torch.tensor([t, s]))
+    base, source = ({k: v[i : i + 1] for k, v in states.items()} for i in (0, 1))
+    for variable in ("phase", "count", "full"):
+        edited = exchange(base, source, program.block(variable))
+        edited["begun"] = torch.ones_like(edited["begun"])
+        run = unroll(program, edited)
+        words = ["D" if w.startswith("D") else w for w in task.text(run.tokens[0]).split()]
+        want = continue_by_hand(int(edited["phase"]), int(edited["count"]), base_count)
+        assert words == want
+        assert run.predictable[0].tolist() == [w in "RE" for w in want]
+
+
+def test_up_up_answers_what_is_still_missing():
+    program = MultiObject().program("up_up")
+    state = {**program.start({"target": torch.tensor([5])}), "begun": torch.tensor([1]), "phase": torch.tensor([1])}
+    state |= {"demo_count": torch.tensor([7]), "resp_count": torch.tensor([4])}
+    assert MultiObject().text(unroll(program, state).tokens[0]) == "R R R E"
+    state["demo_count"] = torch.tensor([3])
+    assert MultiObject().text(unroll(program, state).tokens[0]) == "E"
+
+
+def test_exchanging_a_variable_with_itself_changes_nothing():
+    task = SameObject()
+    batch = task.sample(200, generator=torch.Generator().manual_seed(1))
+    at = (torch.rand(200) * (batch.lengths - 1)).long()
+    state = state_at(batch.states, at)
+    run = unroll(task.program(), exchange(state, state, ("count",)))
+    for row in range(200):
+        rest = batch.input_ids[row, int(at[row]) + 1 :]
+        assert task.text(run.tokens[row]) == task.text(rest)
+
+
+def test_tokens_that_mean_nothing_leave_the_state():
+    task = MultiObject()
+    program, names = task.program(), task.vocabulary.tokens
+    state = {**program.start({"target": torch.tensor([5])}), "count": torch.tensor([2])}
+    for word in ("R", "U", "P"):
+        assert program.update(state, torch.tensor([names.index(word)]))["count"].item() == 2
