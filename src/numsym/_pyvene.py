@@ -1,0 +1,170 @@
+"""Everything that touches pyvene's internals, in one file (written against pyvene 0.1.8, unpatched).
+
+pyvene knows a model class by two tables: component name -> (module path, hook), and component name -> attribute of the
+model's config that holds its width. Filling them is all that it takes to make a model intervenable.
+"""
+
+import contextlib
+import importlib
+import io
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from numsym.errors import InvalidArgumentError, ModelMismatchError, UnknownNameError, check_name
+
+# pyvene prints when it is imported, saves and loads; a library must not.
+with contextlib.redirect_stdout(io.StringIO()):
+    import pyvene as pv
+    from pyvene.models import constants, intervenable_modelcard, modeling_utils
+
+__all__ = [
+    "Component",
+    "component_width",
+    "components_of",
+    "load",
+    "locations",
+    "pv",
+    "register",
+    "resolve_type",
+    "save",
+]
+
+HOOKS = {"output": constants.CONST_OUTPUT_HOOK, "input": constants.CONST_INPUT_HOOK}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A place in a model at which pyvene can intervene.
+
+    Attributes:
+        path: the module, as attribute access from the model; `%s` stands for the layer (`"layers[%s].attention"`).
+        width: the attribute of `model.config` that holds the size of the last dimension (pyvene also reads `"a/b"`
+            and `"a*4"`).
+        hook: whether the module's output or its input is meant.
+        split: further entries as pyvene writes them, such as `(split_head_and_permute, "n_head")`.
+    """
+
+    path: str
+    width: str
+    hook: Literal["output", "input"] = "output"
+    split: tuple = ()
+
+
+def register(model_class: type[nn.Module], components: Mapping[str, Component], **widths: str) -> None:
+    """Make a model class known to pyvene. Registering the same again changes nothing.
+
+    Instances need `model.config` (with the attributes that the widths name) and `model.device`, and a forward that
+    takes its inputs by keyword.
+
+    Args:
+        model_class: the class itself; pyvene looks up `type(model)`, so a subclass is registered on its own.
+        components: name -> where it is.
+        widths: further config attributes that `split` entries refer to, such as `n_head="num_heads"`.
+
+    Raises:
+        InvalidArgumentError: the class is registered already with another place under one of these names.
+    """
+    paths = {name: (c.path, HOOKS[c.hook], *c.split) for name, c in components.items()}
+    sizes = {name: (c.width,) for name, c in components.items()} | {name: (w,) for name, w in widths.items()}
+    known_paths = intervenable_modelcard.type_to_module_mapping.setdefault(model_class, {})
+    known_sizes = intervenable_modelcard.type_to_dimension_mapping.setdefault(model_class, {})
+    for name, place in paths.items():
+        if known_paths.get(name, place) != place:
+            raise InvalidArgumentError(
+                f"components[{name!r}]={place!r} is not allowed: {model_class.__name__} is registered with "
+                f"{known_paths[name]!r} under that name"
+            )
+    known_paths.update(paths)
+    known_sizes.update(sizes)
+
+
+def components_of(model: nn.Module) -> tuple[str, ...]:
+    """The names under which pyvene can intervene on this model.
+
+    Raises:
+        ModelMismatchError: its class is not registered.
+    """
+    table = intervenable_modelcard.type_to_module_mapping.get(type(model))
+    if table is None:
+        raise ModelMismatchError(
+            f"pyvene does not know {type(model).__name__}: register it with numsym.models.register(cls, components)"
+        )
+    return tuple(table)
+
+
+def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[nn.Module, str]:
+    """The module behind a component and whether its "input" or "output" is meant.
+
+    Raises:
+        UnknownNameError: no such component, or no such layer.
+    """
+    check_name(f"component of {type(model).__name__}", component, components_of(model))
+    path, hook, *_ = intervenable_modelcard.type_to_module_mapping[type(model)][component]
+    try:
+        module = modeling_utils.getattr_for_torch_module(model, path % layer if "%s" in path else path)
+    except (AttributeError, IndexError, KeyError) as error:
+        raise UnknownNameError(
+            f"layer={layer} is not allowed: {type(model).__name__} has no {component!r} there ({path}: {error})"
+        ) from error
+    return module, {hook_name: name for name, hook_name in HOOKS.items()}[hook]
+
+
+def component_width(model: Any, component: str) -> int:
+    """The size of the last dimension of a component."""
+    check_name(f"component of {type(model).__name__}", component, components_of(model))
+    return modeling_utils.get_dimension_by_component(type(model), model.config, component)
+
+
+def locations(source: Int[Tensor, "batch"], base: Int[Tensor, "batch"]) -> dict[str, tuple[list, list]]:
+    """One position per example in source and base, in pyvene's nested lists (one intervention)."""
+    return {"sources->base": ([source[:, None].tolist()], [base[:, None].tolist()])}
+
+
+def resolve_type(name: str) -> type[pv.Intervention]:
+    """An intervention type by its dotted name; only pyvene's and numsym's own are looked up.
+
+    Raises:
+        UnknownNameError: no such intervention type there.
+    """
+    package, _, attribute = name.rpartition(".")
+    allowed = {"pyvene": "pyvene", "pv": "pyvene", "numsym.interventions": "numsym.interventions"}
+    found = getattr(importlib.import_module(allowed[package]), attribute, None) if package in allowed else None
+    if not (isinstance(found, type) and issubclass(found, pv.Intervention)):
+        raise UnknownNameError(
+            f"unknown intervention_type {name!r}: give pyvene.NAME or numsym.interventions.NAME, "
+            "such as pyvene.RotatedSpaceIntervention or numsym.interventions.LinearAlignmentIntervention"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pyvene's prints and root-logger warnings to itself."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.setLevel(level)
+
+
+def save(intervenable: pv.IntervenableModel, folder: Path) -> None:
+    """Save in pyvene's own format, which `pv.IntervenableModel.load` loads. `folder` may exist."""
+    with quiet():
+        intervenable.save(str(folder))
+
+
+def load(folder: Path, model: nn.Module) -> pv.IntervenableModel:
+    """`pv.IntervenableModel.load`, quietly, with the interventions on the model's device."""
+    with quiet():
+        intervenable = pv.IntervenableModel.load(str(folder), model)
+    intervenable.set_device(model.device, set_model=False)
+    return intervenable
