@@ -6,6 +6,7 @@ Importing it registers its models with pyvene; everything else happens when it i
 from importlib.metadata import version
 
 from numsym import interventions, models, programs, tasks
+from numsym.training import evaluate, train
 
-__all__ = ["interventions", "models", "programs", "tasks"]
+__all__ = ["evaluate", "interventions", "models", "programs", "tasks", "train"]
 __version__ = version("numsym")

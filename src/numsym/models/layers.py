@@ -12,9 +12,9 @@ untouched states. Further sites, passed through one after the other, take the fo
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from numsym.errors import InvalidArgumentError
+from numsym.models.recurrence import Packing, run_packed
 
 SITES = 8
 """Sites of a layer: `state`, `state_1`, ..., free of cost where nothing hooks them."""
@@ -44,7 +44,7 @@ class RecurrentLayer(nn.Module):
     ) -> Float[Tensor, "batch pos out"]:
         """The layer's outputs, after whatever hooks the sites."""
         hooked = [site for site in self.sites if site._forward_hooks or site._forward_pre_hooks]
-        if not hooked:
+        if not hooked and (mask is None or x.device.type != "cpu"):
             return self._hidden(x, mask, None)
         states, last = self.states(x, mask), None
         for site in hooked:
@@ -58,10 +58,19 @@ class RecurrentLayer(nn.Module):
         start: Float[Tensor, "batch hidden"] | None = None,
     ) -> Float[Tensor, "batch pos hidden"]:
         """The state after every position, from `start` (zeros by default); carried over where `mask` is False."""
+        if mask is not None and x.device.type == "cpu":
+            # Packing needs the lengths on the CPU; an accelerator runs padding at little cost instead of waiting.
+            return self._packed(x, mask, start)
         hidden = self._hidden(x, mask, start)
         if self.cell == "gru":
             return hidden
         return torch.cat([hidden, self._cells(x, mask, start, hidden)], -1)
+
+    def train(self, mode: bool = True) -> "RecurrentLayer":
+        """As usual, but for the fused recurrence: cuDNN gives gradients only in training mode (there is no dropout)."""
+        super().train(mode)
+        self.rnn.train()
+        return self
 
     def _hidden(
         self,
@@ -69,26 +78,36 @@ class RecurrentLayer(nn.Module):
         mask: Bool[Tensor, "batch pos"] | None,
         start: Float[Tensor, "batch hidden"] | None,
     ) -> Float[Tensor, "batch pos out"]:
-        """One fused pass. With a mask only its positions are run, so that padding costs nothing."""
-        if start is None:
-            start = x.new_zeros(x.shape[0], self.rnn.hidden_size * (1 if self.cell == "gru" else 2))
-        halves = [half[None].contiguous() for half in start.split(self.rnn.hidden_size, -1)]
-        carry = halves[0] if self.cell == "gru" else tuple(halves)
+        """One fused pass over a rectangle of tokens."""
+        halves = self._start(x, start).split(self.rnn.hidden_size, -1)
+        carry = [half[None].contiguous() for half in halves]
         if mask is None:
-            return self.rnn(x, carry)[0]
+            return self.rnn(x, carry[0] if self.cell == "gru" else tuple(carry))[0]
         order = torch.argsort(~mask, dim=1, stable=True)
-        x = x.gather(1, order[..., None].expand_as(x))
-        if x.device.type != "cpu":
-            # Packing needs the lengths on the CPU; an accelerator runs padding at little cost instead of waiting.
-            out = self.rnn(x, carry)[0]
-        else:
-            # A row of padding alone still needs one step: packing takes no empty row. Its output is not looked at.
-            lengths = mask.sum(1).clamp(min=1)
-            packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-            out = pad_packed_sequence(self.rnn(packed, carry)[0], batch_first=True, total_length=x.shape[1])[0]
+        out = self.rnn(x.gather(1, order[..., None].expand_as(x)), carry[0] if self.cell == "gru" else tuple(carry))[0]
         # Position t shows the state after the last real token up to t, or the start where there is none yet.
         seen = mask.cumsum(1)[..., None].expand(-1, -1, out.shape[-1])
-        return torch.cat([halves[0][0][:, None], out], 1).gather(1, seen)
+        return torch.cat([halves[0][:, None], out], 1).gather(1, seen)
+
+    def _packed(
+        self,
+        x: Float[Tensor, "batch pos in"],
+        mask: Bool[Tensor, "batch pos"],
+        start: Float[Tensor, "batch hidden"] | None,
+    ) -> Float[Tensor, "batch pos hidden"]:
+        """All states, running only the positions of the mask."""
+        start = self._start(x, start)
+        packing = Packing.of(mask)
+        inputs = nn.functional.linear(x.flatten(0, 1)[packing.tokens], self.rnn.weight_ih_l0, self.rnn.bias_ih_l0)
+        states = run_packed(self.rnn, inputs, start[packing.order], packing.sizes)
+        return torch.cat([states, start])[packing.states]
+
+    def _start(
+        self, x: Float[Tensor, "batch pos in"], start: Float[Tensor, "batch hidden"] | None
+    ) -> Float[Tensor, "batch hidden"]:
+        if start is not None:
+            return start
+        return x.new_zeros(x.shape[0], self.rnn.hidden_size * (1 if self.cell == "gru" else 2))
 
     def _cells(
         self,
@@ -103,8 +122,7 @@ class RecurrentLayer(nn.Module):
         recurrence c_t = f_t c_{t-1} + i_t g_t.
         """
         rnn, size = self.rnn, self.rnn.hidden_size
-        first = hidden.new_zeros(hidden.shape[0], size) if start is None else start[:, :size]
-        cell = hidden.new_zeros(hidden.shape[0], size) if start is None else start[:, size:]
+        first, cell = self._start(x, start).split(size, -1)
         before = torch.cat([first[:, None], hidden[:, :-1]], 1)
         gates = nn.functional.linear(x, rnn.weight_ih_l0, rnn.bias_ih_l0)
         gates = gates + nn.functional.linear(before, rnn.weight_hh_l0, rnn.bias_hh_l0)

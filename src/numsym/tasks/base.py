@@ -1,6 +1,7 @@
 """What a task is: a vocabulary, a program that generates it, and the programs that are hypotheses about it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,27 @@ class Batch:
     def lengths(self) -> Int[Tensor, "batch"]:
         """The number of tokens of each trial, without padding."""
         return self.mask.sum(1)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same trials on another device."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    def rows(self, index: slice | Tensor) -> "Batch":
+        """Some of the trials, cut to the longest of them."""
+        picked = self._map(lambda tensor: tensor[index])
+        longest = int(picked.lengths.max())
+        return picked._map(lambda tensor: tensor[:, :longest] if tensor.ndim > 1 else tensor)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        return Batch(
+            input_ids=function(self.input_ids),
+            predictable=function(self.predictable),
+            mask=function(self.mask),
+            plan={name: function(values) for name, values in self.plan.items()},
+            states={name: function(values) for name, values in self.states.items()},
+            counts=function(self.counts),
+            variables=self.variables,
+        )
 
     def to_dataset(self) -> "datasets.Dataset":
         """As a Hugging Face dataset: tokens, masks, the count, and one column a variable (its value by position)."""

@@ -1,0 +1,216 @@
+"""Next-token training of a model on a task, and how well it does on it ([N] section 3.2)."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from numsym.errors import ModelMismatchError, check_at_least, check_between
+from numsym.tasks import Batch, Task
+
+logger = logging.getLogger(__name__)
+
+POOL = 32
+"""Batches sampled at a time: sampling costs the same number of steps for one trial as for thousands."""
+
+CONFIRM = 4000
+"""Trials that must all be right before training is said to have reached its goal."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Trial accuracy: the share of trials in which every predictable token is right ([N] section 3.1).
+
+    Attributes:
+        accuracy: over all numbers, each as likely as any other.
+        held_out: over the numbers that training never saw; `None` where there are none.
+        by_count: number -> accuracy.
+        trials: how many trials `accuracy` is over.
+    """
+
+    accuracy: float
+    held_out: float | None
+    by_count: dict[int, float]
+    trials: int
+
+
+@dataclass
+class TrainingLog:
+    """How training went.
+
+    Attributes:
+        reached: whether the goal was reached; if not, `steps` ran out first.
+        steps: optimiser steps taken.
+        seconds: wall time, checks included.
+        records: one a check, with `step`, `loss` (mean cross-entropy of predictable tokens, in nats, since the last
+            check) and `accuracy`.
+    """
+
+    reached: bool = False
+    steps: int = 0
+    seconds: float = 0.0
+    records: list[dict[str, float]] = field(default_factory=list)
+
+
+def check_vocabulary(model: nn.Module, task: Task) -> None:
+    """Raise `ModelMismatchError` unless the model has a logit for each token of the task."""
+    size = getattr(getattr(model, "config", None), "vocab_size", None)
+    if size is not None and size < task.vocab_size:
+        raise ModelMismatchError(
+            f"vocab_size={size} of the model is not allowed: {task.name} has {task.vocab_size} tokens"
+        )
+
+
+def keep_logits(model: nn.Module, keep: Bool[Tensor, "batch pos"]) -> dict[str, Tensor]:
+    """The argument that makes a model decode only some positions, for models that can."""
+    return {"logits_to_keep": keep} if getattr(model, "keeps_positions", False) else {}
+
+
+def kept(model: nn.Module, logits: Tensor, keep: Bool[Tensor, "batch pos"]) -> Float[Tensor, "kept vocab"]:
+    """The logits of those positions, whether or not the model decoded the others too."""
+    return logits if getattr(model, "keeps_positions", False) else logits[keep]
+
+
+def next_token_logits(
+    model: nn.Module, batch: Batch
+) -> tuple[Float[Tensor, "kept vocab"], Int[Tensor, "kept"], Bool[Tensor, "batch pos"]]:
+    """The logits that predict each predictable token of a batch, those tokens, and where they are predicted from."""
+    ids, keep = batch.input_ids, batch.predictable[:, 1:]
+    output = model(input_ids=ids[:, :-1], attention_mask=batch.mask[:, :-1], **keep_logits(model, keep))
+    return kept(model, output["logits"], keep), ids[:, 1:][keep], keep
+
+
+def train(
+    model: nn.Module,
+    task: Task,
+    *,
+    steps: int = 5000,
+    batch_size: int = 128,
+    learning_rate: float | int = 2e-3,
+    clip: float | int = 1.0,
+    stop_at: float | int = 1.0,
+    check_every: int = 100,
+    seed: int = 0,
+    on_check: Callable[[dict[str, float]], Any] | None = None,
+) -> TrainingLog:
+    """Train `model` in place on the numbers of `task` that are not held out, until its trials are right.
+
+    The loss is the cross-entropy of predictable tokens. Every `check_every` steps accuracy is measured over all
+    numbers, the held-out ones included; when it reaches `stop_at`, also on `CONFIRM` fresh trials, training ends.
+
+    Args:
+        model: any model whose forward takes `input_ids` and `attention_mask` and returns `logits` (batch, pos, vocab).
+        task: what to learn.
+        steps: the most optimiser steps.
+        batch_size: trials a step.
+        learning_rate: of Adam.
+        clip: the largest norm of a gradient.
+        stop_at: trial accuracy at which to end, in 0..1.
+        check_every: steps between checks.
+        seed: of the trials; the weights are the model's own.
+        on_check: called with each record of the log.
+
+    Raises:
+        ModelMismatchError: the model has fewer tokens than the task.
+        InvalidArgumentError: a number is out of range.
+    """
+    check_vocabulary(model, task)
+    for name, value in (("steps", steps), ("batch_size", batch_size), ("check_every", check_every)):
+        check_at_least(name, value, 1)
+    check_between("stop_at", stop_at, 0, 1)
+    generator = torch.Generator().manual_seed(seed)
+    device = next(model.parameters()).device
+    optimiser = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=learning_rate)
+    log, started, losses = TrainingLog(), time.perf_counter(), []
+    model.train()
+    for batch in _batches(task, batch_size, generator, device):
+        logits, targets, _ = next_token_logits(model, batch)
+        loss = nn.functional.cross_entropy(logits, targets)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), clip)
+        optimiser.step()
+        losses.append(loss.detach())
+        log.steps += 1
+        if log.steps % check_every == 0 or log.steps == steps:
+            accuracy = evaluate(model, task, n=400, generator=generator).accuracy
+            record = {"step": log.steps, "loss": torch.stack(losses).mean().item(), "accuracy": accuracy}
+            log.records.append(record)
+            losses = []
+            if on_check is not None:
+                on_check(record)
+            log.reached = accuracy >= stop_at and (
+                evaluate(model, task, n=CONFIRM, generator=generator).accuracy >= stop_at
+            )
+            model.train()
+        if log.reached or log.steps >= steps:
+            break
+    model.eval()
+    log.seconds = time.perf_counter() - started
+    if not log.reached:
+        logger.warning(
+            "training ended after steps=%d without reaching stop_at=%g: the last trial accuracy is %g",
+            steps,
+            stop_at,
+            log.records[-1]["accuracy"],
+        )
+    return log
+
+
+def _batches(task: Task, size: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:
+    """Batches without end, each cut to its own longest trial."""
+    while True:
+        pool = task.sample(size * POOL, generator=generator, split="train")
+        for start in range(0, size * POOL, size):
+            rows = slice(start, start + size)
+            yield pool.rows(rows).to(device)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, task: Task, *, n: int = 2000, generator: torch.Generator | None = None, seed: int = 1
+) -> Evaluation:
+    """Trial accuracy of `model` on fresh trials: overall, on held-out numbers, by number.
+
+    Args:
+        model: as for `train`; it is put in evaluation mode.
+        task: what to answer.
+        n: trials over all numbers, and again over the held-out ones.
+        generator: the source of trials; made from `seed` if not given.
+        seed: of the trials.
+
+    Raises:
+        ModelMismatchError: the model has fewer tokens than the task.
+    """
+    check_vocabulary(model, task)
+    check_at_least("n", n, 1)
+    model.eval()
+    generator = torch.Generator().manual_seed(seed) if generator is None else generator
+    right, counts = _right(model, task.sample(n, generator=generator))
+    by_count = {int(c): right[counts == c].float().mean().item() for c in counts.unique()}
+    held_out = None
+    if task.has_held_out:
+        held_out = _right(model, task.sample(n, generator=generator, split="held_out"))[0].float().mean().item()
+    return Evaluation(right.float().mean().item(), held_out, by_count, n)
+
+
+def _right(model: nn.Module, batch: Batch) -> tuple[Bool[Tensor, "batch"], Int[Tensor, "batch"]]:
+    """Which trials are right in every predictable token, and their numbers."""
+    batch = batch.to(next(model.parameters()).device)
+    logits, targets, keep = next_token_logits(model, batch)
+    wrong = torch.zeros_like(keep)
+    wrong[keep] = logits.argmax(-1) != targets
+    return (~wrong.any(1)).cpu(), batch.counts.cpu()
+
+
+def as_dict(result: Evaluation | TrainingLog) -> dict[str, Any]:
+    """A result as plain values for JSON; numbers that are keys become text."""
+    return {
+        name: {str(k): v for k, v in value.items()} if isinstance(value, dict) else value
+        for name, value in asdict(result).items()
+    }

@@ -1,0 +1,92 @@
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from numsym.errors import InvalidArgumentError, ModelMismatchError
+from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.tasks import MultiObject
+from numsym.training import as_dict, evaluate, next_token_logits, train
+
+
+def small(task, cell="gru"):
+    return RecurrentLM(RecurrentConfig(cell=cell, vocab_size=task.vocab_size, hidden_size=24))
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_recurrent_network_learns_to_count_and_generalises_to_a_held_out_count(cell):
+    task = MultiObject(counts=range(1, 6), held_out=(3,))
+    model, seen = small(task, cell), []
+    log = train(model, task, steps=1500, check_every=50, seed=0, on_check=seen.append)
+    assert log.reached
+    assert log.records == seen
+    assert log.steps == seen[-1]["step"] < 1500
+    result = evaluate(model, task)
+    assert (result.accuracy, result.held_out) == (1.0, 1.0)
+    assert result.by_count == dict.fromkeys(range(1, 6), 1.0)
+    assert as_dict(result)["by_count"]["3"] == 1.0
+    assert not model.training
+
+
+def test_the_same_seed_gives_the_same_weights_and_log():
+    task, runs = MultiObject(), []
+    for _ in range(2):
+        torch.manual_seed(3)
+        model = small(task)
+        runs.append((train(model, task, steps=5, check_every=5, seed=4).records, model.decoder[0].weight))
+    assert runs[0][0] == runs[1][0]
+    assert torch.equal(runs[0][1], runs[1][1])
+
+
+def test_not_reaching_the_goal_is_said_plainly(caplog):
+    task = MultiObject()
+    with caplog.at_level(logging.WARNING, "numsym"):
+        log = train(small(task), task, steps=2)
+    assert (log.reached, log.steps) == (False, 2)
+    assert "ended after steps=2 without reaching stop_at=1: the last trial accuracy is 0" in caplog.text
+
+
+class Oracle(nn.Module):
+    """Answers by counting in plain Python; wrong by one for the number 2."""
+
+    def __init__(self, task):
+        super().__init__()
+        self.task, self.anchor = task, nn.Parameter(torch.zeros(()))
+
+    def forward(self, input_ids, attention_mask=None):
+        logits = torch.zeros(*input_ids.shape, self.task.vocab_size)
+        for row, ids in enumerate(input_ids.tolist()):
+            words = [self.task.vocabulary.tokens[i] for i in ids]
+            for t in range(len(words)):
+                seen = sum(w.startswith("D") for w in words[: t + 1])
+                left = seen - words[: t + 1].count("R") + (seen == 2)
+                logits[row, t, self.task.vocabulary.tokens.index("R" if left > 0 else "E")] = 1
+        return {"logits": logits}
+
+
+def test_a_trial_is_right_only_when_every_predictable_token_is():
+    task = MultiObject(counts=range(1, 5), held_out=(2,))
+    result = evaluate(Oracle(task), task, n=200)
+    assert result.by_count == {1: 1.0, 2: 0.0, 3: 1.0, 4: 1.0}
+    assert result.held_out == 0.0
+    assert 0.6 < result.accuracy < 0.9
+
+
+def test_only_predictable_tokens_are_asked_for(generator):
+    task = MultiObject()
+    batch = task.sample(20, generator=generator)
+    logits, targets, keep = next_token_logits(small(task).eval(), batch)
+    words = {task.vocabulary.tokens[i] for i in targets.tolist()}
+    assert words == {"R", "E"}
+    assert len(logits) == len(targets) == int(keep.sum()) == int((batch.counts + 1).sum())
+
+
+def test_bad_arguments_come_before_the_work():
+    task = MultiObject()
+    with pytest.raises(ModelMismatchError, match="vocab_size=4 of the model is not allowed: multi_object has 9 tokens"):
+        train(RecurrentLM(RecurrentConfig(vocab_size=4)), task)
+    with pytest.raises(InvalidArgumentError, match="steps=0 is not allowed"):
+        train(small(task), task, steps=0)
+    with pytest.raises(InvalidArgumentError, match=r"stop_at=2 is not allowed: it must lie in 0..1"):
+        train(small(task), task, stop_at=2)
