@@ -54,7 +54,7 @@ class TrainingLog:
     reached: bool = False
     steps: int = 0
     seconds: float = 0.0
-    records: list[dict[str, float]] = field(default_factory=list)
+    records: list[dict[str, float | int]] = field(default_factory=list)
 
 
 def check_vocabulary(model: nn.Module, task: Task) -> None:
@@ -96,7 +96,7 @@ def train(
     stop_at: float | int = 1.0,
     check_every: int = 100,
     seed: int = 0,
-    on_check: Callable[[dict[str, float]], Any] | None = None,
+    on_check: Callable[[dict[str, float | int]], Any] | None = None,
 ) -> TrainingLog:
     """Train `model` in place on the numbers of `task` that are not held out, until its trials are right.
 

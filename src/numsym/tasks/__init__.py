@@ -1,6 +1,7 @@
 """What is asked of a network: vocabularies, samples, splits. How it may be solved is a program (`numsym.programs`)."""
 
 from numsym.tasks.base import TASKS, Batch, Task
+from numsym.tasks.config import load_task
 from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
 
-__all__ = ["TASKS", "Batch", "CountingTask", "MultiObject", "SameObject", "SingleObject", "Task"]
+__all__ = ["TASKS", "Batch", "CountingTask", "MultiObject", "SameObject", "SingleObject", "Task", "load_task"]

@@ -1,0 +1,26 @@
+"""Interchange pairs, the search for an alignment, IIA and its controls. Intervention types do not go here."""
+
+from numsym.alignment.align import Hypothesis, PairCounts, align, align_many
+from numsym.alignment.controls import CONTROLS
+from numsym.alignment.functions import ALIGNMENTS
+from numsym.alignment.pairs import Pairs, interchange_pairs
+from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.alignment.search import SearchSettings
+from numsym.alignment.site import Site
+from numsym.alignment.statistics import Share
+
+__all__ = [
+    "ALIGNMENTS",
+    "CONTROLS",
+    "AlignmentResult",
+    "Hypothesis",
+    "Measurement",
+    "PairCounts",
+    "Pairs",
+    "SearchSettings",
+    "Share",
+    "Site",
+    "align",
+    "align_many",
+    "interchange_pairs",
+]

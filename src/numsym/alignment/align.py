@@ -1,0 +1,318 @@
+"""The front door: align a program's variables with a model, and measure how far to believe it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from numsym._pyvene import pv
+from numsym.alignment import controls as control
+from numsym.alignment.functions import ALIGNMENTS, build
+from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
+from numsym.alignment.pyvene_engine import PyveneEngine, device_of, unintervened
+from numsym.alignment.recurrent_engine import RecurrentEngine
+from numsym.alignment.result import AlignmentResult, Measurement, hash_of
+from numsym.alignment.search import Engine, Progress, SearchSettings, correct, search
+from numsym.alignment.site import Site
+from numsym.alignment.statistics import Share
+from numsym.errors import InvalidArgumentError, check_at_least, check_between, check_name
+from numsym.programs import FULL
+from numsym.tasks import Task
+from numsym.training import check_vocabulary
+
+ENGINES = ("auto", "resumed", "pyvene")
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One alignment to search for; several over one model run as one batch (`align_many`).
+
+    Attributes:
+        program: a program of the task.
+        variable: a variable of it, several (each its own block, exchanged one at a time), or "full" for all together.
+        alignment: "orthogonal" (pyvene's rotation) or "linear" (the LAF).
+        subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
+        seed: of the pairs, of the start and of the order of the pairs.
+    """
+
+    program: str = "up_down"
+    variable: str | Sequence[str] = "count"
+    alignment: str = "linear"
+    subspace_dim: int | None = None
+    seed: int = 0
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables as a tuple of names."""
+        return (self.variable,) if isinstance(self.variable, str) else tuple(self.variable)
+
+    def checked(self, task: Task, width: int) -> "Hypothesis":
+        """With its defaults filled in, or an error that names what is wrong."""
+        program = task.program(self.program)
+        if not self.variables:
+            raise InvalidArgumentError(f"variable={self.variable!r} is not allowed: name at least one")
+        for variable in self.variables:
+            program.block(variable)
+        check_name("alignment", self.alignment, ALIGNMENTS)
+        k = self.subspace_dim
+        k = min(16, max(1, width // max(2, len(self.variables)))) if k is None else k
+        build(self.alignment, width, k, len(self.variables), 0)
+        return replace(self, subspace_dim=k)
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """How many interchange pairs; [N] uses 10,000 and 1,000."""
+
+    train: int = 10_000
+    validation: int = 1_000
+    test: int = 1_000
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The pairs of one hypothesis."""
+
+    train: Pairs
+    validation: Pairs
+    test: Pairs
+    held_out: Pairs | None
+    everything: Pairs
+
+    @classmethod
+    def draw(cls, task: Task, hypothesis: Hypothesis, counts: PairCounts, positions: Positions | None) -> "_Data":
+        program = task.program(hypothesis.program)
+        generator = torch.Generator().manual_seed(hypothesis.seed)
+
+        def pairs(n: int, split: str = "train", variables: tuple[str, ...] = hypothesis.variables) -> Pairs:
+            return interchange_pairs(task, program, variables, n, split=split, positions=positions, generator=generator)
+
+        train = pairs(counts.train)
+        unseen = [pairs(2 * n).without(train) for n in (counts.validation, counts.test)]
+        for name, left in zip(("validation", "test"), unseen, strict=True):
+            if len(left) == 0:
+                raise InvalidArgumentError(
+                    f"train={counts.train} pairs is not allowed: they are all that {task.name} has, and none is left "
+                    f"for {name}; ask for fewer"
+                )
+        held_out = pairs(counts.test, "held_out") if task.has_held_out else None
+        validation, test = (p.rows(slice(0, n)) for p, n in zip(unseen, (counts.validation, counts.test), strict=True))
+        return cls(train, validation, test, held_out, pairs(counts.test, variables=(FULL,)))
+
+
+def align(
+    model: nn.Module,
+    task: Task,
+    *,
+    program: str = "up_down",
+    variable: str | Sequence[str] = "count",
+    alignment: str = "linear",
+    subspace_dim: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> AlignmentResult:
+    """Search for an alignment of one hypothesis; see `Hypothesis` for these arguments and `align_many` for the others.
+
+    Example:
+        >>> result = align(model, task, program="up_down", variable="count", alignment="linear")  # doctest: +SKIP
+        >>> result.iia, result.heldout_iia, result.floor, result.ceiling  # doctest: +SKIP
+    """
+    return align_many(model, task, [Hypothesis(program, variable, alignment, subspace_dim, seed)], **options)[0]
+
+
+def align_many(
+    model: nn.Module,
+    task: Task,
+    hypotheses: Sequence[Hypothesis],
+    *,
+    site: str | Site = "state",
+    settings: SearchSettings | None = None,
+    pairs: PairCounts | None = None,
+    positions: Positions | None = None,
+    controls: bool | Sequence[str] = True,
+    engine: str = "auto",
+    on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
+    **changes: Any,
+) -> list[AlignmentResult]:
+    """Search for several alignments over one frozen model, as one batch where the fast engine supports them.
+
+    The search follows [N] (section 3.3 and appendix): interchange pairs of training numbers, cross-entropy of the
+    counterfactual's predictable tokens, validation on pairs apart; the best parameters by validation IIA are kept.
+    IIA is then measured on pairs that were neither trained on nor chosen by, of training numbers and of held-out ones.
+
+    Args:
+        model: any model that pyvene knows (`numsym.models.register`); its weights and mode are left as they are.
+        task: what the model does.
+        hypotheses: what to search for.
+        site: where to intervene, "component" or "component:layer".
+        settings: of the search; single fields may also be given by name, such as `max_steps=1000`.
+        pairs: how many; single fields also as `train_pairs`, `validation_pairs`, `test_pairs`.
+        positions: intervene only where these variables have these values, such as `{"phase": 1, "count": (1, 10)}`.
+        controls: True for all of `numsym.alignment.controls.CONTROLS`, False for none, or their names.
+        engine: "resumed" (recurrent models, fast), "pyvene" (any, the reference), or "auto".
+        on_check: called with the index of a hypothesis and each record of its search.
+        changes: fields of `settings` and `pairs`.
+
+    Raises:
+        ValueError: an argument is not allowed; the message names it, its value and what is.
+    """
+    settings, pairs = _changed(settings or SearchSettings(), pairs or PairCounts(), changes)
+    site = Site.of(site)
+    check_vocabulary(model, task)
+    width = site.check(model)
+    check_name("engine", engine, ENGINES)
+    wanted = control.CONTROLS if controls is True else tuple(controls or ())
+    for name in wanted:
+        check_name("control", name, control.CONTROLS)
+    checked = [hypothesis.checked(task, width) for hypothesis in hypotheses]
+    with _frozen(model):
+        return _Run(model, task, checked, site, settings, pairs, positions, wanted, engine, on_check).results()
+
+
+def _changed(settings: SearchSettings, pairs: PairCounts, changes: dict[str, Any]) -> tuple[SearchSettings, PairCounts]:
+    counts = {f"{name}_pairs": name for name in vars(pairs)}
+    for name in changes:
+        check_name("argument of align", name, (*vars(settings), *counts))
+    settings = replace(settings, **{name: value for name, value in changes.items() if name not in counts})
+    pairs = replace(pairs, **{counts[name]: value for name, value in changes.items() if name in counts})
+    for name in ("max_steps", "batch_size", "check_every", "patience"):
+        check_at_least(name, getattr(settings, name), 1)
+    check_between("stop_at", settings.stop_at, 0, 1)
+    for name in counts:
+        check_at_least(name, getattr(pairs, counts[name]), 1)
+    return settings, pairs
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode without gradients, and as it was afterwards (pyvene freezes for good)."""
+    trained, was_training = [p for p in model.parameters() if p.requires_grad], model.training
+    model.requires_grad_(False).eval()
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        model.train(was_training)
+
+
+@dataclass
+class _Run:
+    """One call of `align_many`."""
+
+    model: nn.Module
+    task: Task
+    hypotheses: list[Hypothesis]
+    site: Site
+    settings: SearchSettings
+    counts: PairCounts
+    positions: Positions | None
+    wanted: tuple[str, ...]
+    engine_name: str
+    on_check: Callable[[int, dict[str, float | int]], Any] | None
+
+    def results(self) -> list[AlignmentResult]:
+        """Search with the true pairs and, in the same batch, with permuted sources; then measure."""
+        drawn: dict[tuple, _Data] = {}
+        for h in self.hypotheses:
+            key = (h.program, h.variables, h.seed)
+            if key not in drawn:
+                drawn[key] = _Data.draw(self.task, h, self.counts, self.positions)
+        data = [drawn[h.program, h.variables, h.seed] for h in self.hypotheses]
+        permuted = [_permuted(d, h.seed) for d, h in zip(data, self.hypotheses, strict=True)]
+        n, both = len(data), "permuted" in self.wanted
+        engine, progress = self._search(self.model, data + permuted * both, self.hypotheses * (1 + both), self.on_check)
+        interventions = self._interventions
+        shares: list[dict[str, Share]] = [self._references(d, h) for d, h in zip(data, self.hypotheses, strict=True)]
+        if both:
+            # What the map makes of sources that tell nothing, on pairs of the kind that it was fitted to.
+            for i, d in enumerate(permuted):
+                shares[i]["permuted"] = Share.of(_right(engine, n + i, d.test))
+        if "untrained" in self.wanted:
+            other, _ = self._search(control.untrained(self.model, self.hypotheses[0].seed), data, self.hypotheses, None)
+            for i, d in enumerate(data):
+                shares[i]["untrained"] = Share.of(_right(other, i, d.test))
+        return [self._result(i, data[i], engine, interventions[i], progress[i], shares[i]) for i in range(n)]
+
+    def _search(
+        self,
+        model: nn.Module,
+        data: list[_Data],
+        hypotheses: list[Hypothesis],
+        on_check: Callable[[int, dict[str, float | int]], Any] | None,
+    ) -> tuple[Engine, list[Progress]]:
+        width, reported = self.site.check(model), len(self.hypotheses)
+        self._interventions = [
+            build(h.alignment, width, h.subspace_dim or 1, len(h.variables), h.seed).to(device_of(model))
+            for h in hypotheses
+        ]
+        fast = RecurrentEngine.supports(model, self.site, self._interventions)
+        if self.engine_name == "resumed" and not fast:
+            raise InvalidArgumentError(
+                f"engine='resumed' is not allowed for {type(model).__name__} at {self.site.component!r}: it runs "
+                "recurrent models at their 'state'; use engine='auto' or 'pyvene'"
+            )
+        kind = PyveneEngine if self.engine_name == "pyvene" or not fast else RecurrentEngine
+        engine: Engine = kind(model, self.site, self._interventions)  # type: ignore[arg-type]
+        report = None if on_check is None else lambda i, record: on_check(i, record) if i < reported else None
+        training, validation = [d.train for d in data], [d.validation for d in data]
+        return engine, search(engine, training, validation, [h.seed for h in hypotheses], self.settings, report)
+
+    def _references(self, data: _Data, hypothesis: Hypothesis) -> dict[str, Share]:
+        """The controls that need no search."""
+        made: dict[str, Share] = {}
+        if "floor" in self.wanted:
+            made["floor"] = Share.of(unintervened(self.model, data.test))
+        if "ceiling" in self.wanted:
+            made["ceiling"] = Share.of(control.whole_state(self.model, self.site, data.everything))
+        if "neurons" in self.wanted:
+            k = (hypothesis.subspace_dim or 1) * len(hypothesis.variables)
+            made["neurons"] = Share.of(control.single_neurons(self.model, self.site, data.train, data.test, k))
+        return made
+
+    def _result(
+        self,
+        index: int,
+        data: _Data,
+        engine: Engine,
+        intervention: pv.Intervention,
+        progress: Progress,
+        shares: dict[str, Share],
+    ) -> AlignmentResult:
+        h = self.hypotheses[index]
+        kept = data.held_out
+        held_out = None if kept is None else Measurement.of(_right(engine, index, kept), kept)
+        return AlignmentResult(
+            task=self.task.name,
+            program=h.program,
+            variables=h.variables,
+            alignment=h.alignment,
+            subspace_dim=h.subspace_dim or 1,
+            site=self.site,
+            seed=h.seed,
+            engine=engine.name,
+            steps=progress.steps,
+            converged=progress.converged,
+            test=Measurement.of(_right(engine, index, data.test), data.test),
+            held_out=held_out,
+            controls=shares,
+            records=progress.records,
+            model_hash=hash_of(self.model),
+            intervention=intervention,
+            model=self.model,
+        )
+
+
+def _right(engine: Engine, index: int, pairs: Pairs) -> Bool[Tensor, "batch"]:
+    """Which of some pairs one alignment of an engine gets right."""
+    return correct(engine, index, engine.prepare(pairs), len(pairs))
+
+
+def _permuted(data: _Data, seed: int) -> _Data:
+    generator = torch.Generator().manual_seed(seed)
+    sets = {name: getattr(data, name).with_permuted_sources(generator) for name in ("train", "validation", "test")}
+    return replace(data, **sets)

@@ -1,0 +1,75 @@
+"""Is it the model, or the map? What any search result is compared with.
+
+| control | what it is | what it shows |
+| --- | --- | --- |
+| floor | no intervention, same pairs | how often the counterfactual is what the model does anyway |
+| ceiling | the whole state exchanged, against the exchange of all variables | what the best map could reach |
+| permuted | the same search, with sources that tell nothing of the counterfactual | what a map reaches by itself |
+| untrained | the same search on the same architecture with fresh weights | what the map makes of any network |
+| neurons | k single neurons exchanged, those that a linear probe for the variable weighs most | what no map reaches |
+"""
+
+import copy
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from numsym._pyvene import pv
+from numsym.alignment.pairs import Pairs
+from numsym.alignment.pyvene_engine import PyveneEngine, device_of
+from numsym.alignment.search import correct
+from numsym.alignment.site import Site
+
+CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
+
+
+@torch.no_grad()
+def whole_state(model: nn.Module, site: Site, pairs: Pairs) -> Bool[Tensor, "batch"]:
+    """Which pairs are right when the whole of the site is exchanged; `pairs` should exchange all variables."""
+    engine = PyveneEngine(model, site, [pv.VanillaIntervention(embed_dim=site.check(model))])
+    return correct(engine, 0, engine.prepare(pairs), len(pairs))
+
+
+@torch.no_grad()
+def site_values(
+    model: nn.Module, site: Site, pairs: Pairs
+) -> tuple[Float[Tensor, "batch hidden"], Int[Tensor, "batch"]]:
+    """The site's values at the sources' positions, and the variable's values there."""
+    collect = PyveneEngine(model, site, [pv.CollectIntervention(embed_dim=site.check(model))])._intervenables[0]
+    pairs = pairs.to(device_of(model))
+    where = {"sources->base": (None, [pairs.source_at[:, None].tolist()])}
+    inputs = {"input_ids": pairs.source_ids, "attention_mask": pairs.source_mask}
+    (_, collected), _ = collect(inputs, None, where)
+    return collected[0].reshape(len(pairs), -1).float(), pairs.source_value
+
+
+@torch.no_grad()
+def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k: int) -> Bool[Tensor, "batch"]:
+    """Which test pairs are right when the k neurons are exchanged that a least-squares probe weighs most.
+
+    The probe predicts the variable from standardised states of the training pairs' sources; a neuron's weight is the
+    absolute value of its coefficient, so weights compare across neurons.
+    """
+    states, values = site_values(model, site, training.rows(slice(0, 4000)))
+    spread = states.std(0)
+    standard = (states - states.mean(0)) / torch.where(spread > 0, spread, 1.0)
+    target = values.double() - values.double().mean()
+    ridge = 1e-3 * len(states) * torch.eye(states.shape[1], dtype=torch.float64, device=states.device)
+    weights = torch.linalg.solve(standard.double().mT @ standard.double() + ridge, standard.double().mT @ target)
+    chosen = weights.abs().topk(k).indices.sort().values.tolist()
+    engine = PyveneEngine(model, site, [pv.VanillaIntervention(embed_dim=site.check(model))])
+    return torch.cat([_neurons(engine, test.rows(rows), chosen) for rows in torch.arange(len(test)).split(1000)])
+
+
+def _neurons(engine: PyveneEngine, pairs: Pairs, chosen: list[int]) -> Bool[Tensor, "batch"]:
+    pairs = engine.prepare(pairs)
+    return engine.intervened(0, pairs, subspaces=[[chosen] * len(pairs)])[1].cpu()
+
+
+def untrained(model: nn.Module, seed: int) -> nn.Module:
+    """The same architecture with fresh weights, drawn as its constructor draws them (from its config)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        twin = type(model)(copy.deepcopy(model.config))
+    return twin.to(device_of(model)).requires_grad_(False).eval()

@@ -1,0 +1,103 @@
+"""Alignment functions by name: which pyvene intervention each is, and its map and inverse map for the search.
+
+An interchange of some coordinates of z = h F is h' = h + (h_source - h) F C F^-1 with C the 0/1 diagonal of the
+coordinates exchanged. The search needs F and F^-1 for a stack of parameters at once; an intervention's own forward is
+the definition, and the two are tested equal.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from numsym._pyvene import pv
+from numsym.errors import InvalidArgumentError, check_between
+from numsym.interventions import LinearAlignmentIntervention
+from numsym.interventions.linear import definite
+from numsym.registry import Registry
+
+Maps = tuple[Float[Tensor, "stack hidden feature"], Float[Tensor, "stack feature hidden"]]
+Parameters = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class AlignmentFunction:
+    """An entry of `ALIGNMENTS`.
+
+    Attributes:
+        kind: the pyvene intervention type.
+        learned: names of the parameters that the search learns.
+        fixed: names of the buffers that the map depends on.
+        maps: from parameters and buffers by name, each with a leading stack dimension, to F and F^-1.
+    """
+
+    kind: type[pv.TrainableIntervention]
+    learned: tuple[str, ...]
+    fixed: tuple[str, ...]
+    maps: Callable[[Parameters], Maps]
+
+    def tensors(self, intervention: pv.Intervention) -> Parameters:
+        """The parameters and buffers of an intervention that its map depends on, by name."""
+        named = {**dict(intervention.named_parameters()), **dict(intervention.named_buffers())}
+        return {name: named[name] for name in (*self.learned, *self.fixed)}
+
+
+ALIGNMENTS: Registry[AlignmentFunction] = Registry("alignment")
+"""Alignment functions by the name that `align(alignment=...)` uses."""
+
+
+def _orthogonal(parameters: Parameters) -> Maps:
+    """What `torch.nn.utils.parametrizations.orthogonal` computes for pyvene's rotation: base exp(X - X^T)."""
+    lower = parameters["rotate_layer.parametrizations.weight.original"].tril()
+    rotation = parameters["rotate_layer.parametrizations.weight.0.base"] @ torch.matrix_exp(lower - lower.mT)
+    return rotation, rotation.mT
+
+
+def _linear(parameters: Parameters) -> Maps:
+    """M M^T + l I and its inverse through the Cholesky factor, in standardised features; S and b cancel."""
+    forward = definite(parameters["matrix"])
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(forward))
+    std = parameters["std"]
+    return forward / std[:, :, None], inverse * std[:, None, :]
+
+
+ALIGNMENTS.register("orthogonal")(
+    AlignmentFunction(
+        kind=pv.RotatedSpaceIntervention,
+        learned=("rotate_layer.parametrizations.weight.original",),
+        fixed=("rotate_layer.parametrizations.weight.0.base",),
+        maps=_orthogonal,
+    )
+)
+ALIGNMENTS.register("linear")(
+    AlignmentFunction(kind=LinearAlignmentIntervention, learned=("matrix",), fixed=("std",), maps=_linear)
+)
+
+
+def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int) -> pv.TrainableIntervention:
+    """A fresh intervention of that name with `blocks` blocks of `subspace_dim` coordinates, started from `seed`.
+
+    Raises:
+        UnknownNameError: no such alignment function.
+        InvalidArgumentError: `subspace_dim` is outside 1..width, or the blocks do not fit side by side.
+    """
+    function = ALIGNMENTS[alignment]
+    check_between("subspace_dim", subspace_dim, 1, width, why="the width of the site")
+    if blocks * subspace_dim > width:
+        raise InvalidArgumentError(
+            f"subspace_dim={subspace_dim} is not allowed: {blocks} variables take {blocks * subspace_dim} coordinates, "
+            f"but the site has {width}"
+        )
+    partition = [[i * subspace_dim, (i + 1) * subspace_dim] for i in range(blocks)] if blocks > 1 else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        intervention = function.kind(embed_dim=width, subspace_partition=partition)
+    intervention.set_interchange_dim(subspace_dim * blocks)
+    return intervention
+
+
+def name_of(intervention: pv.Intervention) -> str | None:
+    """The name under which an intervention's type is registered, if it is."""
+    return next((name for name in ALIGNMENTS if type(intervention) is ALIGNMENTS[name].kind), None)

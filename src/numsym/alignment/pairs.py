@@ -1,0 +1,221 @@
+"""Interchange pairs: two inputs, where to exchange which variable, and what follows then ([N] section 3.3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from numsym.errors import InvalidArgumentError, check_at_least, check_name
+from numsym.programs import Program, State, state_at, unroll
+from numsym.tasks import Task
+
+Positions = Mapping[str, int | tuple[int, int]]
+"""Where to intervene: variable -> its value, or the lowest and highest that count."""
+
+TRIES = 100
+"""How often trials are drawn again when `positions` leaves too few of them."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Interchange pairs, rows padded on the right.
+
+    The base is its prefix up to the exchange and then the counterfactual tokens: what the program emits after the
+    exchange. The source ends at the position that it gives its value from.
+
+    Attributes:
+        base_ids, base_mask: (batch, pos); tokens and where they are real.
+        scored: (batch, pos) bool; the predictable tokens after the exchange, on which IIA is measured.
+        base_at: (batch,) the position after whose token the exchange happens.
+        source_ids, source_mask: (batch, source_pos).
+        source_at: (batch,) the position of the source's value.
+        block: (batch,) which of `variables` each pair exchanges.
+        base_value, source_value: (batch,) the exchanged variable's values (the first one's, where "full" has several).
+        base_counts, source_counts: (batch,) the numbers that the two trials are about.
+        state: the base's program after the exchange: what the counterfactual continues from.
+        variables: the blocks, by name; a name, or "full".
+    """
+
+    base_ids: Int[Tensor, "batch pos"]
+    base_mask: Bool[Tensor, "batch pos"]
+    scored: Bool[Tensor, "batch pos"]
+    base_at: Int[Tensor, "batch"]
+    source_ids: Int[Tensor, "batch source_pos"]
+    source_mask: Bool[Tensor, "batch source_pos"]
+    source_at: Int[Tensor, "batch"]
+    block: Int[Tensor, "batch"]
+    base_value: Int[Tensor, "batch"]
+    source_value: Int[Tensor, "batch"]
+    base_counts: Int[Tensor, "batch"]
+    source_counts: Int[Tensor, "batch"]
+    state: State
+    variables: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.base_at)
+
+    def rows(self, index: Tensor | slice) -> "Pairs":
+        """Some of the pairs, cut to the longest base and source among them."""
+        picked = self._map(lambda tensor: tensor[index])
+        base, source = int(picked.base_mask.sum(1).max()), int(picked.source_mask.sum(1).max())
+        return replace(
+            picked,
+            base_ids=picked.base_ids[:, :base],
+            base_mask=picked.base_mask[:, :base],
+            scored=picked.scored[:, :base],
+            source_ids=picked.source_ids[:, :source],
+            source_mask=picked.source_mask[:, :source],
+        )
+
+    def to(self, device: torch.device | str) -> "Pairs":
+        """The same pairs on another device."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    def with_permuted_sources(self, generator: torch.Generator) -> "Pairs":
+        """The same bases and counterfactuals with each other's sources: nothing in a source tells what follows."""
+        order = torch.randperm(len(self), generator=generator).to(self.base_at.device)
+        names = ("source_ids", "source_mask", "source_at", "source_value", "source_counts")
+        return replace(self, **{name: getattr(self, name)[order] for name in names})
+
+    def without(self, seen: "Pairs") -> "Pairs":
+        """Those pairs whose prefixes, positions and exchanged variable are not among `seen`'s."""
+        known = set(seen._keys())
+        fresh = [row for row, key in enumerate(self._keys()) if key not in known]
+        return self.rows(torch.tensor(fresh, dtype=torch.long, device=self.base_at.device))
+
+    def _keys(self) -> list[tuple[bytes, bytes, int]]:
+        base, source = self.base_ids.to(torch.int32).cpu().numpy(), self.source_ids.to(torch.int32).cpu().numpy()
+        ends = zip(self.base_at.tolist(), self.source_at.tolist(), self.block.tolist(), strict=True)
+        return [(base[i, : t + 1].tobytes(), source[i, : s + 1].tobytes(), b) for i, (t, s, b) in enumerate(ends)]
+
+    def _map(self, function) -> "Pairs":  # type: ignore[no-untyped-def]
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        state = {name: function(value) for name, value in self.state.items()}
+        return replace(self, state=state, **{name: function(value) for name, value in tensors.items()})
+
+
+@dataclass(frozen=True)
+class _Half:
+    """One side of the pairs: trials, their numbers, the position in each, and the program's state there."""
+
+    input_ids: Int[Tensor, "batch pos"]
+    counts: Int[Tensor, "batch"]
+    at: Int[Tensor, "batch"]
+    state: State
+
+    @classmethod
+    def joined(cls, halves: list["_Half"], n: int, pad: int) -> "_Half":
+        """The first `n` rows of several."""
+        longest = max(half.input_ids.shape[1] for half in halves)
+        widened = [nn.functional.pad(h.input_ids, (0, longest - h.input_ids.shape[1]), value=pad) for h in halves]
+        return cls(
+            torch.cat(widened)[:n],
+            torch.cat([half.counts for half in halves])[:n],
+            torch.cat([half.at for half in halves])[:n],
+            {name: torch.cat([half.state[name] for half in halves])[:n] for name in halves[0].state},
+        )
+
+
+def interchange_pairs(
+    task: Task,
+    program: Program,
+    variables: tuple[str, ...],
+    n: int,
+    *,
+    split: str = "train",
+    positions: Positions | None = None,
+    generator: torch.Generator | None = None,
+) -> Pairs:
+    """Draw `n` interchange pairs with their counterfactuals.
+
+    Base and source are trials of the split; in each, a position is drawn uniformly among those where the task allows
+    an intervention. Each pair exchanges one of `variables`, drawn uniformly; "full" is all of the program's.
+
+    Args:
+        task: where the trials come from.
+        program: the hypothesis, whose variables are exchanged and which says what follows.
+        variables: the blocks.
+        n: how many pairs.
+        split: of both trials.
+        positions: intervene only where these variables have these values, in base and source.
+        generator: the source of randomness; its device is where the pairs are made.
+
+    Raises:
+        UnknownNameError: the program has no such variable.
+        InvalidArgumentError: no position of the task's trials satisfies `positions`.
+    """
+    check_at_least("n", n, 1)
+    blocks = [program.block(variable) for variable in variables]
+    base, source = (_draw(task, program, n, split, positions or {}, generator) for _ in range(2))
+    device = base.at.device
+    block = torch.randint(len(blocks), (n,), generator=generator, device=device)
+    edited = dict(base.state)
+    for name in program.variables:
+        exchanged = torch.tensor([name in names for names in blocks], device=device)[block]
+        edited[name] = torch.where(exchanged, source.state[name], base.state[name])
+    follows = unroll(program, edited, generator=generator)
+    assert follows.predictable is not None
+    values = [torch.stack([half.state[names[0]] for names in blocks]) for half in (base, source)]
+    base_value, source_value = (value.gather(0, block[None])[0] for value in values)
+    ids, scored = _spliced(base.input_ids, base.at, follows.tokens, follows.predictable, task.vocabulary.pad)
+    source_mask = torch.arange(source.input_ids.shape[1], device=device) <= source.at[:, None]
+    return Pairs(
+        base_ids=ids,
+        base_mask=ids != task.vocabulary.pad,
+        scored=scored,
+        base_at=base.at,
+        source_ids=torch.where(source_mask, source.input_ids, task.vocabulary.pad),
+        source_mask=source_mask,
+        source_at=source.at,
+        block=block,
+        base_value=base_value,
+        source_value=source_value,
+        base_counts=base.counts,
+        source_counts=source.counts,
+        state=edited,
+        variables=variables,
+    ).rows(slice(None))
+
+
+def _spliced(
+    input_ids: Tensor, at: Tensor, suffix: Tensor, predictable: Tensor, pad: int
+) -> tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"]]:
+    """The prefix up to and with position `at`, then the suffix; and which of the tokens are predictable suffix."""
+    length = int(at.max()) + 1 + suffix.shape[1]
+    position = torch.arange(length, device=at.device)
+    into = (position - at[:, None] - 1).clamp(0, suffix.shape[1] - 1)
+    after = position > at[:, None]
+    inside = after & (position - at[:, None] <= suffix.shape[1])
+    prefix = input_ids.gather(1, position.clamp(max=input_ids.shape[1] - 1).expand(len(at), -1))
+    tokens = torch.where(after, torch.where(inside, suffix.gather(1, into), pad), prefix)
+    return tokens, inside & predictable.gather(1, into)
+
+
+def _draw(
+    task: Task, program: Program, n: int, split: str, positions: Positions, generator: torch.Generator | None
+) -> _Half:
+    """`n` trials with an eligible position each."""
+    for name in positions:
+        check_name("variable in positions", name, program.variables)
+    found: list[_Half] = []
+    for _ in range(TRIES):
+        batch = task.sample(n, generator=generator, split=split)
+        states = task.trace(program, batch).states
+        eligible = task.intervenable(batch.input_ids)
+        for name, wanted in positions.items():
+            low, high = (wanted, wanted) if isinstance(wanted, int) else wanted
+            eligible = eligible & (states[name] >= low) & (states[name] <= high)
+        some = eligible.any(1)
+        if some.any():
+            rows = some.nonzero()[:, 0]
+            at = torch.multinomial(eligible[rows].float(), 1, generator=generator)[:, 0]
+            state = state_at({name: values[rows] for name, values in states.items()}, at)
+            found.append(_Half(batch.input_ids[rows], batch.counts[rows], at, state))
+        if sum(len(half.at) for half in found) >= n:
+            return _Half.joined(found, n, task.vocabulary.pad)
+    raise InvalidArgumentError(
+        f"positions={dict(positions)!r} is not allowed: of {n * TRIES} trials only "
+        f"{sum(len(half.at) for half in found)} have such a position"
+    )

@@ -1,0 +1,198 @@
+"""What a search found, how far to believe it, and where it is kept."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from numsym._pyvene import load, pv, quiet, save
+from numsym.alignment.pairs import Pairs
+from numsym.alignment.site import Site
+from numsym.alignment.statistics import Share, shares_by
+from numsym.errors import ModelMismatchError
+from numsym.storage import new_folder, read_json, write_json
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """IIA on one set of pairs (all predictable tokens of the trial, teacher-forced), whole and graded.
+
+    Attributes:
+        iia: the share of pairs whose predictable tokens after the exchange all match the counterfactual.
+        by_base_count: by the number of the base trial.
+        by_source_count: by the number of the source trial.
+        by_difference: by |source value - base value| of the exchanged variable.
+    """
+
+    iia: Share
+    by_base_count: dict[int, Share]
+    by_source_count: dict[int, Share]
+    by_difference: dict[int, Share]
+
+    @classmethod
+    def of(cls, right: Bool[Tensor, "batch"], pairs: Pairs) -> "Measurement":
+        """From which pairs are right."""
+        difference = (pairs.source_value - pairs.base_value).abs()
+        return cls(
+            Share.of(right),
+            shares_by(right, pairs.base_counts.cpu()),
+            shares_by(right, pairs.source_counts.cpu()),
+            shares_by(right, difference.cpu()),
+        )
+
+
+@dataclass(frozen=True)
+class AlignmentResult:
+    """One alignment of one or several variables, with its controls.
+
+    IIA is the share of trials in which all predictable tokens after the exchange match the counterfactual, on pairs
+    that the search did not train on. Shares carry 95 % Wilson intervals.
+
+    Attributes:
+        task, program, variables: what was asked and which hypothesis was tested.
+        alignment, subspace_dim: the function, and how many coordinates each variable has.
+        site: where.
+        seed, engine: how it was searched for.
+        steps, converged: optimiser steps, and whether validation IIA reached the goal.
+        test: IIA on numbers that training used.
+        held_out: IIA on numbers kept out of training and search; `None` where there are none.
+        controls: name -> share; see `numsym.alignment.controls`. A control that was not run is not there.
+        records: the course of the search.
+        model_hash: of the weights that the alignment was fitted to.
+        intervention: the learned pyvene intervention.
+        model: the model it was fitted to.
+    """
+
+    task: str
+    program: str
+    variables: tuple[str, ...]
+    alignment: str
+    subspace_dim: int
+    site: Site
+    seed: int
+    engine: str
+    steps: int
+    converged: bool
+    test: Measurement
+    held_out: Measurement | None
+    controls: dict[str, Share]
+    records: list[dict[str, float | int]]
+    model_hash: str
+    intervention: pv.Intervention = field(repr=False, compare=False)
+    model: nn.Module = field(repr=False, compare=False)
+
+    @property
+    def iia(self) -> float:
+        """IIA on pairs of training numbers that were not trained on."""
+        return self.test.iia.value
+
+    @property
+    def heldout_iia(self) -> float | None:
+        """IIA on held-out numbers."""
+        return None if self.held_out is None else self.held_out.iia.value
+
+    @property
+    def floor(self) -> float | None:
+        """What no intervention reaches on the same pairs."""
+        return self._control("floor")
+
+    @property
+    def ceiling(self) -> float | None:
+        """What exchanging the whole state reaches, against the exchange of all variables."""
+        return self._control("ceiling")
+
+    def _control(self, name: str) -> float | None:
+        return self.controls[name].value if name in self.controls else None
+
+    def intervenable(self, model: nn.Module | None = None) -> pv.IntervenableModel:
+        """The model with the learned intervention at its site, ready to be called with base and sources.
+
+        Args:
+            model: another instance with the same weights, instead of the one that was aligned.
+
+        Raises:
+            ModelMismatchError: these are not the weights that the alignment was fitted to.
+        """
+        model = self.model if model is None else model
+        check_hash(model, self.model_hash)
+        with quiet():
+            config = pv.IntervenableConfig([self.site.representation(self.intervention)])
+            intervenable = pv.IntervenableModel(config, model)
+        intervenable.set_device(next(model.parameters()).device, set_model=False)
+        return intervenable
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the intervention, as plain values for JSON."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("intervention", "model")}
+        return _plain(kept)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a new folder in pyvene's format, with `result.json` beside.
+
+        `pv.IntervenableModel.load(path, model)` loads the intervention, `AlignmentResult.load` all of it.
+
+        Raises:
+            RunFolderError: `path` exists.
+        """
+        intervenable = self.intervenable()
+        with new_folder(path) as folder:
+            save(intervenable, folder)
+            write_json(folder / RESULT_FILE, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, model: nn.Module) -> "AlignmentResult":
+        """Read what `save` wrote.
+
+        Raises:
+            ModelMismatchError: `model` does not have the weights that the alignment was fitted to.
+        """
+        plain = read_json(Path(path) / RESULT_FILE)
+        check_hash(model, plain["model_hash"])
+        intervenable = load(Path(path), model)
+        plain |= {name: _measurement(plain[name]) for name in ("test", "held_out")}
+        plain["controls"] = {name: Share(**share) for name, share in plain["controls"].items()}
+        plain |= {"variables": tuple(plain["variables"]), "site": Site(**plain["site"])}
+        return cls(**plain, intervention=next(iter(intervenable.interventions.values())), model=model)
+
+
+def _measurement(plain: dict[str, Any] | None) -> Measurement | None:
+    if plain is None:
+        return None
+    graded = {name: {int(key): Share(**share) for key, share in plain[name].items()} for name in plain if name != "iia"}
+    return Measurement(iia=Share(**plain["iia"]), **graded)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: dataclasses as dictionaries, keys as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {item.name: getattr(value, item.name) for item in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def hash_of(model: nn.Module) -> str:
+    """SHA-256 of a model's parameters and buffers, by name; the same on every device."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        if isinstance(value, Tensor):
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def check_hash(model: nn.Module, expected: str) -> None:
+    """Raise `ModelMismatchError` unless the model has these weights."""
+    found = hash_of(model)
+    if found != expected:
+        raise ModelMismatchError(
+            f"model with hash {found[:12]} is not allowed: the alignment was fitted to weights with hash "
+            f"{expected[:12]}; load those, or align again"
+        )

@@ -1,0 +1,157 @@
+"""The search: gradient steps on interchange pairs until the exchange does what the program says ([N] appendix)."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from numsym.alignment.pairs import Pairs
+
+logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What the search needs of a route through the model; `PyveneEngine` is the reference."""
+
+    name: str
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What is learned."""
+
+    def prepare(self, pairs: Pairs) -> Any:
+        """What can be computed ahead."""
+
+    def measure(self, prepared: list[Any], rows: list[Tensor], alive: list[int]) -> tuple[Tensor, list[Tensor]]:
+        """Losses (alive,) and which pairs are right (batch,), of prepared pairs and rows for each of `alive`."""
+
+    def snapshot(self, index: int) -> dict[str, Tensor]:
+        """A copy of one alignment's parameters."""
+
+    def restore(self, index: int, snapshot: dict[str, Tensor]) -> None:
+        """Set one alignment back to a copy."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How to search; the defaults are [N]'s.
+
+    Attributes:
+        max_steps: the most optimiser steps.
+        batch_size: pairs a step.
+        learning_rate: of Adam.
+        check_every: steps between checks on validation pairs.
+        patience: checks without a better IIA after which an alignment stops.
+        stop_at: validation IIA at which an alignment stops.
+    """
+
+    max_steps: int = 5000
+    batch_size: int = 128
+    learning_rate: float | int = 1e-3
+    check_every: int = 100
+    patience: int = 10
+    stop_at: float | int = 0.995
+
+
+@dataclass
+class Progress:
+    """One alignment's search: the best parameters so far, and its course.
+
+    Attributes:
+        records: one a check: `step`, `loss` (mean over the steps since the last), `iia` on validation pairs.
+        best_iia: the highest of them; the parameters kept are those that reached it.
+        steps: optimiser steps taken.
+        converged: whether `stop_at` was reached.
+    """
+
+    records: list[dict[str, float | int]] = field(default_factory=list)
+    best_iia: float = -1.0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    waited: int = 0
+    steps: int = 0
+    converged: bool = False
+
+
+def search(
+    engine: Engine,
+    training: list[Pairs],
+    validation: list[Pairs],
+    seeds: list[int],
+    settings: SearchSettings,
+    on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
+) -> list[Progress]:
+    """Train the engine's alignments, each until it converges or stops improving, and leave the best of each in place.
+
+    Args:
+        engine: holds one alignment per entry of the lists.
+        training: pairs for each alignment.
+        validation: pairs for each alignment, to stop and to choose by.
+        seeds: of each alignment's order of pairs.
+        settings: see `SearchSettings`.
+        on_check: called with the index of an alignment and its new record.
+    """
+    train, valid = ([engine.prepare(pairs) for pairs in sets] for sets in (training, validation))
+    orders = [_Order(len(pairs), settings.batch_size, seed) for pairs, seed in zip(training, seeds, strict=True)]
+    optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate)
+    runs = [Progress(best=engine.snapshot(i)) for i in range(len(training))]
+    alive, losses = list(range(len(runs))), []
+    for step in range(1, settings.max_steps + 1):
+        loss, _ = engine.measure([train[i] for i in alive], [orders[i].next() for i in alive], alive)
+        optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        optimiser.step()
+        losses.append(loss.detach())
+        if step % settings.check_every == 0 or step == settings.max_steps:
+            means = torch.stack(losses).mean(0).tolist()
+            losses = []
+            for index, mean in zip(list(alive), means, strict=True):
+                record = {"step": step, "loss": mean, "iia": iia(engine, index, valid[index], len(validation[index]))}
+                _update(runs[index], record, engine, index, settings)
+                if on_check is not None:
+                    on_check(index, record)
+            alive = [i for i in alive if not runs[i].converged and runs[i].waited < settings.patience]
+        if not alive:
+            break
+    for index, run in enumerate(runs):
+        engine.restore(index, run.best)
+    return runs
+
+
+def _update(
+    run: Progress, record: dict[str, float | int], engine: Engine, index: int, settings: SearchSettings
+) -> None:
+    run.records.append(record)
+    run.steps = int(record["step"])
+    run.waited += 1
+    if record["iia"] > run.best_iia:
+        run.best_iia, run.best, run.waited = record["iia"], engine.snapshot(index), 0
+    run.converged = record["iia"] >= settings.stop_at
+
+
+@torch.no_grad()
+def correct(engine: Engine, index: int, prepared: Any, n: int, chunk: int = 1000) -> Tensor:
+    """Which of `n` prepared pairs one alignment gets right, (n,) bool on the CPU."""
+    return torch.cat([engine.measure([prepared], [rows], [index])[1][0].cpu() for rows in torch.arange(n).split(chunk)])
+
+
+def iia(engine: Engine, index: int, prepared: Any, n: int) -> float:
+    """The share of `n` prepared pairs that one alignment gets right."""
+    return correct(engine, index, prepared, n).float().mean().item()
+
+
+class _Order:
+    """Batches of row indices, epoch after epoch, each epoch in a new order."""
+
+    def __init__(self, n: int, size: int, seed: int):
+        self.n, self.size = n, min(size, n)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.rest: Tensor = torch.empty(0, dtype=torch.long)
+
+    def next(self) -> Tensor:
+        if len(self.rest) < self.size:
+            self.rest = torch.randperm(self.n, generator=self.generator)
+        batch, self.rest = self.rest[: self.size], self.rest[self.size :]
+        return batch
