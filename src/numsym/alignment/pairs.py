@@ -59,7 +59,7 @@ class Pairs:
     def rows(self, index: Tensor | slice) -> "Pairs":
         """Some of the pairs, cut to the longest base and source among them."""
         picked = self._map(lambda tensor: tensor[index])
-        base, source = int(picked.base_mask.sum(1).max()), int(picked.source_mask.sum(1).max())
+        base, source = (int(mask.any(0).sum()) for mask in (picked.base_mask, picked.source_mask))
         return replace(
             picked,
             base_ids=picked.base_ids[:, :base],

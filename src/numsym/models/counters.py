@@ -1,0 +1,102 @@
+"""Recurrent models whose number variable is known because their weights are set, not trained.
+
+They are the ground truth for alignment searches: the count lies along one direction of the state, the phase along
+another, and the angle between the two decides which maps can exchange the one without the other.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from numsym.errors import InvalidArgumentError, check_at_least
+from numsym.models.recurrent import RecurrentConfig, RecurrentLM
+from numsym.programs import CountingVocabulary
+
+UNIT = 1e-3
+"""The length of the count's step: so small that a state of twenty steps meets tanh where it is the identity (its error
+is a third of the cube, at most 1/300 of a step)."""
+
+SATURATED = 60.0
+"""A gate's bias at which the sigmoid is 0 or 1 to the last bit."""
+
+
+def counting_gru(
+    vocabulary: CountingVocabulary, *, width: int = 8, degrees: float | int = 90.0, seed: int = 0
+) -> RecurrentLM:
+    """Build a GRU that runs Up-Down exactly, on tasks whose response token differs from the demonstration tokens.
+
+    Its state is h = count * c + phase * p, with phase 0 before the trigger and 1 after it, and `degrees` between the
+    directions c and p; both lie in a random plane, and whatever an intervention adds outside of that plane is dropped
+    at the next step and never read. The gates are saturated, so a step is h' = tanh(h A + x): A keeps the plane, x
+    adds c, -c or p by token. The decoder reads the plane's two coordinates: a demonstration token before the trigger,
+    then the response token while the count is above one half, then the end.
+
+    With `degrees=90` exchanging the count is an orthogonal projection. Otherwise it is oblique, and no rotation can do
+    it: restricted to the plane, an orthogonal exchange is a symmetric matrix, and the exchange of the count is not.
+
+    Args:
+        vocabulary: of the task.
+        width: of the state, at least 2.
+        degrees: between the two directions, above 0 and below 180.
+        seed: of the plane.
+
+    Raises:
+        InvalidArgumentError: a number is out of range, or the response token is also a demonstration token.
+    """
+    check_at_least("width", width, 2)
+    if not 0 < degrees < 180:
+        raise InvalidArgumentError(f"degrees={degrees!r} is not allowed: it must lie between 0 and 180")
+    if vocabulary.response in vocabulary.demonstration:
+        raise InvalidArgumentError(
+            "vocabulary is not allowed: its response token is a demonstration token, and a step must tell them apart"
+        )
+    count, phase, read = directions(width, degrees, seed)
+    config = RecurrentConfig(cell="gru", vocab_size=len(vocabulary), hidden_size=width, layer_norm=False)
+    model = RecurrentLM(config).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.zero_()
+    _set_recurrence(model, vocabulary, count, phase, read)
+    _set_decoder(model, vocabulary, read)
+    return model.eval()
+
+
+def directions(
+    width: int, degrees: float | int, seed: int
+) -> tuple[Float[Tensor, "hidden"], Float[Tensor, "hidden"], Float[Tensor, "hidden 2"]]:
+    """The directions of count and phase, and the two columns that read their values off a state."""
+    generator = torch.Generator().manual_seed(seed)
+    plane = torch.linalg.qr(torch.randn(width, 2, generator=generator, dtype=torch.float64)).Q
+    angle = math.radians(degrees)
+    count, phase = UNIT * plane[:, 0], UNIT * (math.cos(angle) * plane[:, 0] + math.sin(angle) * plane[:, 1])
+    read = torch.linalg.pinv(torch.stack([count, phase]))
+    return count.float(), phase.float(), read.float()
+
+
+def _set_recurrence(
+    model: RecurrentLM, vocabulary: CountingVocabulary, count: Tensor, phase: Tensor, read: Tensor
+) -> None:
+    width, rnn = len(count), model.recurrent_layers[0].rnn
+    rnn.bias_ih_l0[:width] = SATURATED
+    rnn.bias_ih_l0[width : 2 * width] = -SATURATED
+    rnn.weight_hh_l0[2 * width :] = (read @ torch.stack([count, phase])).T
+    rnn.weight_ih_l0[2 * width :] = torch.eye(width)
+    model.embed.weight[list(vocabulary.demonstration)] = count
+    model.embed.weight[vocabulary.response] = -count
+    model.embed.weight[vocabulary.trigger] = phase
+
+
+def _set_decoder(model: RecurrentLM, vocabulary: CountingVocabulary, read: Tensor) -> None:
+    # gelu(x) - gelu(-x) = x, so two pairs of hidden units carry count - 1/2 and 1/2 - phase unchanged.
+    hidden, out = (layer for layer in model.decoder if isinstance(layer, nn.Linear))
+    for pair, (column, sign) in enumerate(((0, 1.0), (1, -1.0))):
+        for unit, direction in ((2 * pair, 1.0), (2 * pair + 1, -1.0)):
+            hidden.weight[unit] = direction * sign * read[:, column]
+            hidden.bias[unit] = -0.5 * direction * sign
+    out.weight[vocabulary.response, :2] = torch.tensor([1.0, -1.0])
+    out.weight[vocabulary.eos, :2] = torch.tensor([-1.0, 1.0])
+    # Before the trigger a demonstration token beats every count up to 20; after it, it loses to both others.
+    out.weight[vocabulary.demonstration[0], 2:4] = torch.tensor([100.0, -100.0])
+    spoken = (vocabulary.response, vocabulary.eos, vocabulary.demonstration[0])
+    out.bias[[token for token in range(len(vocabulary)) if token not in spoken]] = -1e4

@@ -1,0 +1,73 @@
+"""Controls on a network whose count and phase are known."""
+
+import pytest
+import torch
+
+from numsym.alignment.controls import single_neurons, site_values, untrained, whole_state
+from numsym.alignment.pairs import interchange_pairs
+from numsym.alignment.pyvene_engine import unintervened
+from numsym.alignment.site import Site
+from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
+from numsym.models.counters import directions
+from numsym.tasks import MultiObject
+
+TASK = MultiObject()
+
+
+def pairs(variables, n=300, seed=0):
+    return interchange_pairs(TASK, TASK.program(), variables, n, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def known():
+    return counting_gru(TASK.vocabulary, width=6)
+
+
+def test_the_whole_state_carries_all_variables(known):
+    assert whole_state(known, Site(), pairs(("full",))).all()
+
+
+def test_without_an_exchange_only_equal_values_are_right(known):
+    asked = pairs(("count",))
+    right = unintervened(known, asked)
+    # Before the trigger the target decides, unless the exchanged count is past it.
+    answering = asked.state["phase"] == 1
+    assert torch.equal(right[answering], (asked.source_value == asked.base_value)[answering])
+
+
+def test_collected_values_are_the_states(known):
+    asked = pairs(("count",))
+    states, values = site_values(known, Site(), asked)
+    torch.testing.assert_close((states @ directions(6, 90, 0)[2])[:, 0], values.float(), atol=1e-2, rtol=0)
+
+
+def test_all_neurons_are_the_whole_state_and_one_is_not(known):
+    train, test = pairs(("full",), 500, 1), pairs(("full",))
+    assert single_neurons(known, Site(), train, test, 6).all()
+    assert single_neurons(known, Site(), train, test, 1).float().mean() < 0.5
+
+
+def test_a_count_in_one_neuron_is_found_by_its_weight():
+    """A network whose plane is the first two axes: exchanging neuron 0 exchanges the count."""
+    model = counting_gru(TASK.vocabulary, width=6)
+    count, phase, _ = directions(6, 90, 0)
+    turn = torch.linalg.qr(torch.stack([count, phase], 1), mode="complete").Q
+    rnn = model.recurrent_layers[0].rnn
+    with torch.no_grad():
+        model.embed.weight.copy_(model.embed.weight @ turn)
+        rnn.weight_hh_l0[12:].copy_(turn.T @ rnn.weight_hh_l0[12:] @ turn)
+        model.decoder[0].weight.copy_(model.decoder[0].weight @ turn)
+    train, test = pairs(("count",), 500, 1), pairs(("count",))
+    assert single_neurons(model, Site(), train, test, 1).all()
+
+
+def test_an_untrained_twin_has_the_shape_and_none_of_the_weights():
+    torch.manual_seed(0)
+    model = RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=8))
+    before = torch.get_rng_state()
+    twin, same = untrained(model, 5), untrained(model, 5)
+    assert torch.equal(torch.get_rng_state(), before)
+    for (name, a), b, c in zip(model.named_parameters(), twin.parameters(), same.parameters(), strict=True):
+        assert a.shape == b.shape
+        assert torch.equal(b, c)
+        assert not torch.equal(a, b) or "decoder.2" in name

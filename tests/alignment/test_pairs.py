@@ -1,0 +1,106 @@
+"""Interchange pairs against the words of the trials, read by hand."""
+
+import pytest
+import torch
+
+from numsym.alignment.pairs import interchange_pairs
+from numsym.errors import InvalidArgumentError, UnknownNameError
+from numsym.tasks import TASKS, MultiObject
+
+
+def words_of(task, ids):
+    return [task.vocabulary.tokens[i] for i in ids.tolist()]
+
+
+def value(words, same):
+    """(phase, count) after these words under Up-Down."""
+    phase, count = -1, 0
+    for word in words:
+        if word == "T":
+            phase = 1
+        elif word == "R" or (same and word == "D" and phase == 1):
+            count -= 1
+        elif word.startswith("D"):
+            count += 1
+    return phase, count
+
+
+@pytest.mark.parametrize("name", ["multi_object", "same_object"])
+@pytest.mark.parametrize("variable", ["count", "phase", "full"])
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_what_follows_is_what_the_exchanged_value_implies(name, variable, split, generator):
+    task, same = TASKS[name](void_prob=0.2), name == "same_object"
+    pairs = interchange_pairs(task, task.program("up_down"), (variable,), 100, split=split, generator=generator)
+    for i in range(100):
+        at, base = int(pairs.base_at[i]), words_of(task, pairs.base_ids[i])
+        source = words_of(task, pairs.source_ids[i])[: int(pairs.source_at[i]) + 1]
+        assert base[at][0] in "DR"
+        assert source[-1][0] in "DR"
+        (phase, count), (source_phase, source_count) = value(base[: at + 1], same), value(source, same)
+        phase = source_phase if variable in ("phase", "full") else phase
+        count = source_count if variable in ("count", "full") else count
+        rest = base[at + 1 : base.index("E", at + 1) + 1]
+        scored = pairs.scored[i, at + 1 : at + 1 + len(rest)].tolist()
+        if phase == -1:
+            demonstrated = sum(w.startswith("D") for w in rest[: rest.index("T")])
+            count, rest, scored = count + demonstrated, rest[rest.index("T") + 1 :], scored[rest.index("T") + 1 :]
+            assert count >= pairs.base_counts[i]
+            assert demonstrated == 0 or count == pairs.base_counts[i]
+        assert rest == (["D" if same else "R"] * count) + ["E"]
+        assert all(scored)
+    assert not (pairs.scored & ~pairs.base_mask).any()
+    held_out = set(task.held_out)
+    assert set(pairs.base_counts.tolist()) <= (held_out if split == "held_out" else set(task.counts) - held_out)
+
+
+def test_nothing_before_the_exchange_is_scored(generator):
+    task = MultiObject()
+    pairs = interchange_pairs(task, task.program(), ("count",), 200, generator=generator)
+    position = torch.arange(pairs.base_ids.shape[1])
+    assert not (pairs.scored & (position <= pairs.base_at[:, None])).any()
+    assert pairs.scored.any(1).all()
+    assert (pairs.source_mask.sum(1) == pairs.source_at + 1).all()
+
+
+def test_several_variables_are_exchanged_one_at_a_time(generator):
+    task = MultiObject()
+    pairs = interchange_pairs(task, task.program("up_up"), ("demo_count", "resp_count"), 400, generator=generator)
+    assert set(pairs.block.tolist()) == {0, 1}
+    exchanged = torch.where(pairs.block == 0, pairs.state["demo_count"], pairs.state["resp_count"])
+    assert torch.equal(exchanged, pairs.source_value)
+
+
+def test_positions_are_filtered_in_base_and_source(generator):
+    task = MultiObject()
+    wanted = {"phase": 1, "count": (2, 4)}
+    pairs = interchange_pairs(task, task.program(), ("count",), 300, positions=wanted, generator=generator)
+    assert len(pairs) == 300
+    assert set(pairs.base_value.tolist()) == set(pairs.source_value.tolist()) == {2, 3, 4}
+    with pytest.raises(InvalidArgumentError, match=r"positions=\{'count': 50\} is not allowed: of 1000 trials only 0"):
+        interchange_pairs(task, task.program(), ("count",), 10, positions={"count": 50})
+    with pytest.raises(UnknownNameError, match="unknown variable in positions 'counts'"):
+        interchange_pairs(task, task.program(), ("count",), 10, positions={"counts": 5})
+
+
+def test_pairs_seen_before_are_left_out():
+    task = TASKS["single_object"](counts=(1, 2), held_out=())
+    draw = [
+        interchange_pairs(task, task.program(), ("count",), 60, generator=torch.Generator().manual_seed(s))
+        for s in (0, 1)
+    ]
+    assert len(draw[0].without(draw[0])) == 0
+    fresh, known = draw[1].without(draw[0]), set(draw[0]._keys())
+    assert 0 < len(fresh) < 60 or len(known) == len(set(draw[0]._keys()) | set(draw[1]._keys()))
+    assert not known & set(fresh._keys())
+
+
+def test_permuted_sources_keep_the_bases(generator):
+    task = MultiObject()
+    pairs = interchange_pairs(task, task.program(), ("count",), 100, generator=generator)
+    mixed = pairs.with_permuted_sources(generator)
+    assert torch.equal(mixed.base_ids, pairs.base_ids)
+    assert sorted(mixed.source_value.tolist()) == sorted(pairs.source_value.tolist())
+    assert not torch.equal(mixed.source_ids, pairs.source_ids)
+    row = 7
+    match = (pairs.source_ids == mixed.source_ids[row]).all(1) & (pairs.source_at == mixed.source_at[row])
+    assert (pairs.source_value[match] == mixed.source_value[row]).all()

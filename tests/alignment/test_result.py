@@ -1,0 +1,62 @@
+import json
+import os
+
+import pytest
+import torch
+
+from numsym._pyvene import locations, pv
+from numsym.alignment import AlignmentResult, align
+from numsym.alignment.result import hash_of
+from numsym.errors import ModelMismatchError, RunFolderError
+from numsym.models import RecurrentConfig, RecurrentLM
+
+
+@pytest.fixture(scope="module")
+def result(counter, small_task):
+    return align(
+        counter, small_task, variable=("count", "phase"), max_steps=4, check_every=2, train_pairs=200, test_pairs=100,
+        controls=("floor", "ceiling"),
+    )  # fmt: skip
+
+
+def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, generator):
+    result.save(tmp_path / "found")
+    assert sorted(os.listdir(tmp_path / "found"))[0] == "config.json"
+    again = AlignmentResult.load(tmp_path / "found", counter)
+    assert again.to_dict() == result.to_dict()
+    base, source = torch.randint(9, (2, 5, 8), generator=generator)
+    at = torch.tensor([1, 2, 3, 4, 5])
+    call = ({"input_ids": base}, [{"input_ids": source}], locations(at, at))
+    subspaces = [[[0], [1], [0], [1], [0]]]
+    want = result.intervenable(counter)(*call, subspaces=subspaces)[1].logits
+    for loaded in (again.intervenable(), pv.IntervenableModel.load(str(tmp_path / "found"), counter)):
+        assert torch.equal(loaded(*call, subspaces=subspaces)[1].logits, want)
+    assert not torch.allclose(want, counter(base).logits, atol=1e-3)
+
+
+def test_its_file_is_plain_json_without_nan(result, tmp_path):
+    result.save(tmp_path / "found")
+    plain = json.loads((tmp_path / "found" / "result.json").read_text(), parse_constant=pytest.fail)
+    assert plain["variables"] == ["count", "phase"]
+    assert plain["test"]["iia"]["value"] == result.iia
+    assert set(plain["controls"]) == {"floor", "ceiling"}
+
+
+def test_nothing_is_overwritten_and_wrong_weights_are_refused(result, counter, tmp_path):
+    result.save(tmp_path / "found")
+    with pytest.raises(RunFolderError, match="exists already"):
+        result.save(tmp_path / "found")
+    other = RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=16))
+    with pytest.raises(ModelMismatchError, match="the alignment was fitted to weights with hash"):
+        result.intervenable(other)
+    with pytest.raises(ModelMismatchError, match="fitted to weights"):
+        AlignmentResult.load(tmp_path / "found", other)
+
+
+def test_the_hash_is_of_the_weights(counter, tmp_path):
+    counter.save_pretrained(tmp_path)
+    assert hash_of(RecurrentLM.from_pretrained(tmp_path)) == hash_of(counter)
+    other = RecurrentLM.from_pretrained(tmp_path)
+    with torch.no_grad():
+        other.decoder[0].bias[0] += 1e-6
+    assert hash_of(other) != hash_of(counter)

@@ -1,0 +1,40 @@
+import torch
+
+from numsym.alignment.functions import build
+from numsym.alignment.pairs import interchange_pairs
+from numsym.alignment.recurrent_engine import RecurrentEngine
+from numsym.alignment.search import SearchSettings, _Order, correct, search
+from numsym.alignment.site import Site
+
+
+def run(counter, task, **settings):
+    counter.requires_grad_(False)
+    engine = RecurrentEngine(counter, Site(), [build("linear", 16, 8, 1, seed) for seed in (0, 1)])
+    draw = [
+        interchange_pairs(task, task.program(), ("count",), n, generator=torch.Generator().manual_seed(n))
+        for n in (1000, 300)
+    ]
+    runs = search(engine, [draw[0]] * 2, [draw[1]] * 2, [0, 1], SearchSettings(**settings))
+    return engine, draw[1], runs
+
+
+def test_it_finds_the_count_of_a_trained_network_and_keeps_the_best(counter, small_task):
+    engine, valid, runs = run(counter, small_task, max_steps=600, check_every=50, learning_rate=5e-3)
+    for index, progress in enumerate(runs):
+        assert progress.best_iia == max(record["iia"] for record in progress.records) > 0.9
+        assert correct(engine, index, engine.prepare(valid), 300).float().mean().item() == progress.best_iia
+        assert progress.records[0]["loss"] > progress.records[-1]["loss"]
+
+
+def test_it_stops_when_the_goal_is_reached_or_nothing_improves(counter, small_task):
+    _, _, easy = run(counter, small_task, max_steps=100, check_every=5, stop_at=0.01)
+    assert [(p.steps, p.converged) for p in easy] == [(5, True)] * 2
+    _, _, stuck = run(counter, small_task, max_steps=100, check_every=5, patience=2, learning_rate=0.0)
+    assert [(p.steps, p.converged) for p in stuck] == [(15, False)] * 2
+
+
+def test_an_epoch_visits_every_pair_once():
+    order = _Order(10, 3, seed=0)
+    epoch = torch.cat([order.next() for _ in range(3)])
+    assert len(set(epoch.tolist())) == 9
+    assert len(_Order(2, 128, seed=0).next()) == 2

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from numsym.errors import InvalidArgumentError
+from numsym.models import counting_gru
+from numsym.models.counters import directions
+from numsym.tasks import MultiObject, SameObject, SingleObject
+from numsym.training import evaluate
+
+
+@pytest.mark.parametrize("task", [MultiObject(), SingleObject(void_prob=0.3)])
+@pytest.mark.parametrize("degrees", [90, 30])
+def test_it_counts_exactly(task, degrees):
+    assert evaluate(counting_gru(task.vocabulary, degrees=degrees, width=6, seed=1), task, n=500).accuracy == 1.0
+
+
+@pytest.mark.parametrize("degrees", [90, 35])
+def test_its_state_is_the_count_and_the_phase_along_their_directions(degrees, generator):
+    task = MultiObject()
+    batch = task.sample(50, generator=generator)
+    model = counting_gru(task.vocabulary, degrees=degrees)
+    values = model.states(batch.input_ids)[0] @ directions(8, degrees, 0)[2]
+    phase = (batch.states["phase"] == 1).float()
+    torch.testing.assert_close(values[..., 0][batch.mask], batch.states["count"][batch.mask].float(), atol=0.05, rtol=0)
+    torch.testing.assert_close(values[..., 1][batch.mask], phase[batch.mask], atol=0.05, rtol=0)
+    count, direction, _ = directions(8, degrees, 0)
+    cosine = torch.nn.functional.cosine_similarity(count, direction, dim=0)
+    assert torch.rad2deg(cosine.acos()).item() == pytest.approx(degrees, abs=1e-2)
+
+
+def test_what_it_cannot_be():
+    with pytest.raises(InvalidArgumentError, match="degrees=0 is not allowed"):
+        counting_gru(MultiObject().vocabulary, degrees=0)
+    with pytest.raises(InvalidArgumentError, match="width=1 is not allowed"):
+        counting_gru(MultiObject().vocabulary, width=1)
+    with pytest.raises(InvalidArgumentError, match="its response token is a demonstration token"):
+        counting_gru(SameObject().vocabulary)
