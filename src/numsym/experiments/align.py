@@ -1,5 +1,6 @@
 """The main job: train the model of a task recipe, align with it what the intervention recipes say, write the run."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,7 @@ def _report(folder: RunFolder, results: Mapping[str, AlignmentResult], tracker: 
         }
     )
     display.show(list(results.values()))
-    display.console.print(f"run folder   {folder.path}")
+    display.console.print(f"run folder   {os.path.relpath(folder.path)}", soft_wrap=True, highlight=False)
 
 
 def row(name: str, result: AlignmentResult) -> dict[str, Any]:

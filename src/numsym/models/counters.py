@@ -18,6 +18,9 @@ UNIT = 1e-3
 """The length of the count's step: so small that a state of twenty steps meets tanh where it is the identity (its error
 is a third of the cube, at most 1/300 of a step)."""
 
+PHASE = 5.0
+"""The length of the phase's step, in steps of the count: a map that confuses the two misses by whole numbers."""
+
 SATURATED = 60.0
 """A gate's bias at which the sigmoid is 0 or 1 to the last bit."""
 
@@ -27,11 +30,11 @@ def counting_gru(
 ) -> RecurrentLM:
     """Build a GRU that runs Up-Down exactly, on tasks whose response token differs from the demonstration tokens.
 
-    Its state is h = count * c + phase * p, with phase 0 before the trigger and 1 after it, and `degrees` between the
-    directions c and p; both lie in a random plane, and whatever an intervention adds outside of that plane is dropped
-    at the next step and never read. The gates are saturated, so a step is h' = tanh(h A + x): A keeps the plane, x
-    adds c, -c or p by token. The decoder reads the plane's two coordinates: a demonstration token before the trigger,
-    then the response token while the count is above one half, then the end.
+    Its state is h = count * c + phase * p, with phase 0 before the trigger and 1 after it, p five times as long as c,
+    and `degrees` between their directions; both lie in a random plane, and whatever an intervention adds outside of
+    that plane is dropped at the next step and never read. The gates are saturated, so a step is h' = tanh(h A + x): A
+    keeps the plane, x adds c, -c or p by token. The decoder reads the plane's two coordinates: a demonstration token
+    before the trigger, then the response token while the count is above one half, then the end.
 
     With `degrees=90` exchanging the count is an orthogonal projection. Otherwise it is oblique, and no rotation can do
     it: restricted to the plane, an orthogonal exchange is a symmetric matrix, and the exchange of the count is not.
@@ -69,7 +72,8 @@ def directions(
     generator = torch.Generator().manual_seed(seed)
     plane = torch.linalg.qr(torch.randn(width, 2, generator=generator, dtype=torch.float64)).Q
     angle = math.radians(degrees)
-    count, phase = UNIT * plane[:, 0], UNIT * (math.cos(angle) * plane[:, 0] + math.sin(angle) * plane[:, 1])
+    count, phase = plane[:, 0], PHASE * (math.cos(angle) * plane[:, 0] + math.sin(angle) * plane[:, 1])
+    count, phase = UNIT * count, UNIT * phase
     read = torch.linalg.pinv(torch.stack([count, phase]))
     return count.float(), phase.float(), read.float()
 

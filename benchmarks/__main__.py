@@ -1,0 +1,9 @@
+"""Run every benchmark of this folder, each in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+for path in sorted(Path(__file__).parent.glob("*.py")):
+    if path.stem not in ("__init__", "__main__", "timing"):
+        subprocess.run([sys.executable, "-m", f"benchmarks.{path.stem}"], check=True)

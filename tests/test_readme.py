@@ -1,0 +1,61 @@
+"""What readers see is run: every Python block and every command of the README, and every example."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+COMMANDS = [
+    line.split("#")[0].strip() for language, code in BLOCKS if language == "bash" for line in code.strip().splitlines()
+]
+TINY = [
+    "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=16",
+    "tasks.training.steps=20", "pairs.train=100", "pairs.validation=50", "pairs.test=50",
+    "search.check_every=2", "controls=false",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_python_blocks_run(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("numsym")])
+def test_commands_run(command, tmp_path):
+    arguments = command.split()[1:]
+    steps = [] if "search.max_steps" in command else ["search.max_steps=2"]
+    if "search.max_steps" in command:
+        arguments = [a if not a.startswith("search.max_steps") else "search.max_steps=4" for a in arguments]
+    done = subprocess.run(
+        [sys.executable, "-m", "numsym.cli", *arguments, *TINY, *steps],
+        cwd=tmp_path, env={**os.environ, "WANDB_MODE": "disabled"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    runs = 3 if "seed=0,1,2" in command else 1
+    assert len(list(tmp_path.rglob("results.json"))) == runs
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_targets_exist(command):
+    done = subprocess.run([*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"make demo": "numsym", "make test": "pytest"}[command] in done.stdout
+
+
+def test_every_command_of_the_readme_is_known_here():
+    assert {c.split()[0] for c in COMMANDS} == {"make", "numsym"}
+    assert len(PYTHON) >= 2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_define_what_they_run(path):
+    """Their computations are tested where they are long; here each is at least imported and its main is there."""
+    assert callable(runpy.run_path(str(path), run_name="example")["main"])
