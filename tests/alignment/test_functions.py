@@ -22,6 +22,8 @@ def test_the_stacked_maps_are_the_interventions_own(name, trained):
     tensors = [function.tensors(one) for one in members]
     forward, inverse = function.maps({key: torch.stack([t[key] for t in tensors]) for key in tensors[0]})
     chosen = (torch.arange(forward.shape[-1]) < 3).float()
+    if function.mask is not None:
+        chosen = function.mask({key: torch.stack([t[key] for t in tensors]) for key in tensors[0]})[:, None]
     got = base + ((source - base) @ forward * chosen) @ inverse
     want = torch.stack([one(b.clone(), s) for one, b, s in zip(members, base, source, strict=True)])
     torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
@@ -42,7 +44,7 @@ def test_what_does_not_fit_is_refused():
         build("orthogonal", WIDTH, 11, 1, 0)
     with pytest.raises(InvalidArgumentError, match="subspace_dim=4 is not allowed: 3 variables take 12 coordinates"):
         build("linear", WIDTH, 4, 3, 0)
-    with pytest.raises(UnknownNameError, match="unknown alignment 'rotation': choose one of linear"):
+    with pytest.raises(UnknownNameError, match="unknown alignment 'rotation': choose one of boundless, linear"):
         build("rotation", WIDTH, 1, 1, 0)
 
 

@@ -34,7 +34,8 @@ class Hypothesis:
     Attributes:
         program: a program of the task.
         variable: a variable of it, several (each its own block, exchanged one at a time), or "full" for all together.
-        alignment: "orthogonal" (pyvene's rotation) or "linear" (the LAF).
+        alignment: "orthogonal" (pyvene's rotation), "linear" (the LAF), "low_rank" (its projection of fixed rank, for
+            large widths), or "boundless" (the LAF with a learned number of coordinates).
         subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
         seed: of the pairs, of the start and of the order of the pairs.
     """
@@ -291,7 +292,7 @@ class _Run:
             program=h.program,
             variables=h.variables,
             alignment=h.alignment,
-            subspace_dim=h.subspace_dim or 1,
+            subspace_dim=getattr(intervention, "boundary", h.subspace_dim) or 1,
             site=self.site,
             seed=h.seed,
             engine=engine.name,

@@ -14,7 +14,12 @@ from torch import Tensor
 
 from numsym._pyvene import pv
 from numsym.errors import InvalidArgumentError, check_between
-from numsym.interventions import LinearAlignmentIntervention
+from numsym.interventions import (
+    BoundlessLinearAlignmentIntervention,
+    LinearAlignmentIntervention,
+    LowRankLinearAlignmentIntervention,
+)
+from numsym.interventions.boundless import boundary_mask
 from numsym.interventions.linear import definite
 from numsym.registry import Registry
 
@@ -31,12 +36,15 @@ class AlignmentFunction:
         learned: names of the parameters that the search learns.
         fixed: names of the buffers that the map depends on.
         maps: from parameters and buffers by name, each with a leading stack dimension, to F and F^-1.
+        mask: from the same to the degree (stack, feature) to which each coordinate is exchanged, where that is learned
+            too; its buffer `temperature` then falls during the search.
     """
 
     kind: type[pv.TrainableIntervention]
     learned: tuple[str, ...]
     fixed: tuple[str, ...]
     maps: Callable[[Parameters], Maps]
+    mask: Callable[[Parameters], Tensor] | None = None
 
     def tensors(self, intervention: pv.Intervention) -> Parameters:
         """The parameters and buffers of an intervention that its map depends on, by name."""
@@ -76,6 +84,26 @@ ALIGNMENTS.register("linear")(
 )
 
 
+def _low_rank(parameters: Parameters) -> Maps:
+    """U and (V^T U)^-1 V^T."""
+    columns, rows = parameters["columns"], parameters["rows"]
+    return columns, torch.linalg.solve(rows.mT @ columns, rows.mT)
+
+
+ALIGNMENTS.register("low_rank")(
+    AlignmentFunction(kind=LowRankLinearAlignmentIntervention, learned=("columns", "rows"), fixed=(), maps=_low_rank)
+)
+ALIGNMENTS.register("boundless")(
+    AlignmentFunction(
+        kind=BoundlessLinearAlignmentIntervention,
+        learned=("matrix", "intervention_boundaries"),
+        fixed=("std", "temperature"),
+        maps=_linear,
+        mask=lambda p: boundary_mask(p["intervention_boundaries"], p["temperature"], p["matrix"].shape[-1]),
+    )
+)
+
+
 def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int) -> pv.TrainableIntervention:
     """A fresh intervention of that name with `blocks` blocks of `subspace_dim` coordinates, started from `seed`.
 
@@ -90,10 +118,15 @@ def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int)
             f"subspace_dim={subspace_dim} is not allowed: {blocks} variables take {blocks * subspace_dim} coordinates, "
             f"but the site has {width}"
         )
+    if function.mask is not None and blocks > 1:
+        raise InvalidArgumentError(
+            f"alignment={alignment!r} is not allowed for {blocks} variables: it has one boundary"
+        )
     partition = [[i * subspace_dim, (i + 1) * subspace_dim] for i in range(blocks)] if blocks > 1 else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        intervention = function.kind(embed_dim=width, subspace_partition=partition)
+        rank = {"low_rank_dimension": subspace_dim * blocks} if alignment == "low_rank" else {}
+        intervention = function.kind(embed_dim=width, subspace_partition=partition, **rank)
     intervention.set_interchange_dim(subspace_dim * blocks)
     return intervention
 

@@ -34,6 +34,10 @@ class PyveneEngine:
         """What the search learns."""
         return [p for one in self.interventions for p in one.parameters() if p.requires_grad]
 
+    def boundaries(self) -> list[Tensor]:
+        """The learned boundaries, whose size is a part of the loss."""
+        return [one.intervention_boundaries for one in self.interventions if hasattr(one, "boundary")]
+
     def prepare(self, pairs: Pairs) -> Pairs:
         """Nothing is computed ahead: each step starts from the tokens."""
         return pairs.to(device_of(self.model))
@@ -71,6 +75,10 @@ class PyveneEngine:
         where = locations(pairs.source_at, pairs.base_at)
         _, output = self._intervenables[index](base, [source], where, subspaces=subspaces)
         return score(kept(self.model, output["logits"], keep), pairs)
+
+    def set_temperature(self, index: int, temperature: float) -> None:
+        """Set how soft the learned mask of one alignment is."""
+        self.interventions[index].set_temperature(temperature)
 
     def snapshot(self, index: int) -> dict[str, Tensor]:
         """A copy of what has been learned for one alignment."""

@@ -82,6 +82,10 @@ class RecurrentEngine:
         """What the search learns: one stack for each parameter of each alignment function."""
         return [p for group in self._groups for p in group.learned.values()]
 
+    def boundaries(self) -> list[Tensor]:
+        """The learned boundaries, whose size is a part of the loss."""
+        return [p for group in self._groups for name, p in group.learned.items() if name == "intervention_boundaries"]
+
     @torch.no_grad()
     def prepare(self, pairs: Pairs) -> Prepared:
         """Run every prefix once and keep the states where it ends."""
@@ -182,6 +186,12 @@ class RecurrentEngine:
             shown = shown.to(states.device)
         return layers[-1].output(states[shown[batch.scored]]), batch.scored
 
+    def set_temperature(self, index: int, temperature: float) -> None:
+        """Set how soft the learned mask of one alignment is."""
+        group, place = self._place[index]
+        group.fixed["temperature"][place] = temperature
+        self.interventions[index].set_temperature(temperature)
+
     def snapshot(self, index: int) -> Parameters:
         """A copy of what has been learned for one alignment."""
         group, place = self._place[index]
@@ -206,12 +216,13 @@ class _Group:
         stacks = {key: torch.stack([t[key].detach() for t in tensors]) for key in tensors[0]}
         self.learned = {key: nn.Parameter(stacks[key]) for key in self.function.learned}
         self.fixed = {key: stacks[key] for key in self.function.fixed}
-        width = int(members[0].embed_dim)
         blocks = max(len(one.subspace_partition or [0]) for one in members)
-        self.chosen = stacks[next(iter(stacks))].new_zeros(len(members), blocks, width)
+        with torch.no_grad():
+            features = self.function.maps(stacks)[0].shape[-1]
+        self.chosen = stacks[next(iter(stacks))].new_zeros(len(members), blocks, features)
         for row, one in zip(self.chosen, members, strict=True):
             for block, coordinates in enumerate(one.subspace_partition or [range(int(one.interchange_dim))]):
-                row[block, list(coordinates)] = 1
+                row[block, [c for c in coordinates if c < features]] = 1
 
     def exchange(
         self,
@@ -222,15 +233,23 @@ class _Group:
     ) -> Float[Tensor, "stack batch hidden"]:
         """H + (h_source - h) F C F^-1 for the members at `places`."""
         index = torch.tensor(places, device=base.device)
-        forward, inverse = self.function.maps({k: v[index] for k, v in {**self.learned, **self.fixed}.items()})
-        chosen = self.chosen[index[:, None], block]
+        parameters = {name: stack[index] for name, stack in {**self.learned, **self.fixed}.items()}
+        forward, inverse = self.function.maps(parameters)
+        if self.function.mask is None:
+            chosen = self.chosen[index[:, None], block]
+        else:
+            chosen = self.function.mask(parameters)[:, None]
         return base + ((source - base) @ forward * chosen) @ inverse
 
 
 def _by_function(interventions: list[pv.Intervention]) -> list[tuple[str | None, list[pv.Intervention]]]:
-    """The interventions by alignment function."""
-    ordered = sorted(interventions, key=lambda one: name_of(one) or "")
-    return [(name, list(members)) for name, members in groupby(ordered, key=name_of)]
+    """The interventions by alignment function and shape: those whose parameters stack."""
+
+    def key(one: pv.Intervention) -> tuple[str, str]:
+        return name_of(one) or "", str([tuple(parameter.shape) for parameter in one.parameters()])
+
+    ordered = sorted(interventions, key=key)
+    return [(name, list(members)) for (name, _), members in groupby(ordered, key=key)]
 
 
 def _take(prepared: Prepared, rows: Tensor) -> Prepared:

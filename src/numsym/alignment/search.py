@@ -1,6 +1,5 @@
 """The search: gradient steps on interchange pairs until the exchange does what the program says ([N] appendix)."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -8,9 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from numsym._pyvene import pv
 from numsym.alignment.pairs import Pairs
 
-logger = logging.getLogger(__name__)
+LAST_TEMPERATURE = 0.1
+"""Of a learned mask at the end of a search, in coordinates: all but one or two are then in or out."""
 
 
 @runtime_checkable
@@ -18,15 +19,22 @@ class Engine(Protocol):
     """What the search needs of a route through the model; `PyveneEngine` is the reference."""
 
     name: str
+    interventions: list[pv.Intervention]
 
     def parameters(self) -> list[nn.Parameter]:
         """What is learned."""
+
+    def boundaries(self) -> list[Tensor]:
+        """The learned boundaries, whose size is a part of the loss."""
 
     def prepare(self, pairs: Pairs) -> Any:
         """What can be computed ahead."""
 
     def measure(self, prepared: list[Any], rows: list[Tensor], alive: list[int]) -> tuple[Tensor, list[Tensor]]:
         """Losses (alive,) and which pairs are right (batch,), of prepared pairs and rows for each of `alive`."""
+
+    def set_temperature(self, index: int, temperature: float) -> None:
+        """Set how soft a learned mask is."""
 
     def snapshot(self, index: int) -> dict[str, Tensor]:
         """A copy of one alignment's parameters."""
@@ -46,6 +54,8 @@ class SearchSettings:
         check_every: steps between checks on validation pairs.
         patience: checks without a better IIA after which an alignment stops.
         stop_at: validation IIA at which an alignment stops.
+        boundary_weight: how much a learned boundary (the share of coordinates exchanged) adds to the loss. Alignments
+            with one run all `max_steps`, while their temperature falls, and end with their last parameters.
     """
 
     max_steps: int = 5000
@@ -54,6 +64,7 @@ class SearchSettings:
     check_every: int = 100
     patience: int = 10
     stop_at: float | int = 0.995
+    boundary_weight: float | int = 0.01
 
 
 @dataclass
@@ -98,10 +109,15 @@ def search(
     optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate)
     runs = [Progress(best=engine.snapshot(i)) for i in range(len(training))]
     alive, losses = list(range(len(runs))), []
+    boundaries = engine.boundaries()
+    bounded = [i for i, one in enumerate(engine.interventions) if hasattr(one, "boundary")]
     for step in range(1, settings.max_steps + 1):
+        for i in bounded:
+            start = engine.interventions[i].starting_temperature
+            engine.set_temperature(i, start * (LAST_TEMPERATURE / start) ** (step / settings.max_steps))
         loss, _ = engine.measure([train[i] for i in alive], [orders[i].next() for i in alive], alive)
         optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
+        (loss.sum() + settings.boundary_weight * sum(p.sum() for p in boundaries)).backward()
         optimiser.step()
         losses.append(loss.detach())
         if step % settings.check_every == 0 or step == settings.max_steps:
@@ -112,7 +128,7 @@ def search(
                 _update(runs[index], record, engine, index, settings)
                 if on_check is not None:
                     on_check(index, record)
-            alive = [i for i in alive if not runs[i].converged and runs[i].waited < settings.patience]
+            alive = [i for i in alive if i in bounded or (not runs[i].converged and runs[i].waited < settings.patience)]
         if not alive:
             break
     for index, run in enumerate(runs):
@@ -126,7 +142,7 @@ def _update(
     run.records.append(record)
     run.steps = int(record["step"])
     run.waited += 1
-    if record["iia"] > run.best_iia:
+    if record["iia"] > run.best_iia or hasattr(engine.interventions[index], "boundary"):
         run.best_iia, run.best, run.waited = record["iia"], engine.snapshot(index), 0
     run.converged = record["iia"] >= settings.stop_at
 

@@ -40,4 +40,5 @@ class Site:
             max_number_of_units=1,
             intervention=intervention,
             subspace_partition=intervention.subspace_partition,
+            low_rank_dimension=getattr(intervention, "low_rank_dimension", None),
         )

@@ -1,7 +1,15 @@
 """Intervention types for pyvene, and the recipes that name them. The search for their parameters does not go here."""
 
 from numsym.interventions.base import AlignmentIntervention
+from numsym.interventions.boundless import BoundlessLinearAlignmentIntervention
 from numsym.interventions.config import load_config
 from numsym.interventions.linear import LinearAlignmentIntervention
+from numsym.interventions.low_rank import LowRankLinearAlignmentIntervention
 
-__all__ = ["AlignmentIntervention", "LinearAlignmentIntervention", "load_config"]
+__all__ = [
+    "AlignmentIntervention",
+    "BoundlessLinearAlignmentIntervention",
+    "LinearAlignmentIntervention",
+    "LowRankLinearAlignmentIntervention",
+    "load_config",
+]

@@ -34,6 +34,7 @@ class AlignmentIntervention(pv.TrainableIntervention, pv.DistributedRepresentati
     """
 
     keep_last_dim: bool
+    embed_dim: Tensor
     interchange_dim: Tensor
 
     def __init__(
@@ -59,13 +60,19 @@ class AlignmentIntervention(pv.TrainableIntervention, pv.DistributedRepresentati
         super().__init__(
             embed_dim=int(embed_dim), keep_last_dim=keep_last_dim, subspace_partition=subspace_partition, **fields
         )
+        self.width = int(embed_dim)
+
+    @property
+    def features(self) -> int | None:
+        """How many coordinates z has, which subspaces and `interchange_dim` count; `None`: as many as a state."""
+        return None
 
     @abstractmethod
     def exchange(
         self,
         base: Float[Tensor, "*batch hidden"],
         source: Float[Tensor, "*batch hidden"],
-        chosen: Float[Tensor, "*#batch hidden"],
+        chosen: Float[Tensor, "*#batch feature"],
     ) -> Float[Tensor, "*batch hidden"]:
         """The base with the `chosen` coordinates (1 or 0 each) taken from the source."""
 
@@ -86,7 +93,7 @@ class AlignmentIntervention(pv.TrainableIntervention, pv.DistributedRepresentati
 
     def chosen(self, base: Float[Tensor, "*batch hidden"], subspaces: list | None) -> Tensor:
         """Which coordinates are exchanged, as a boolean that broadcasts against `base`."""
-        width = base.shape[-1]
+        width = self.features or base.shape[-1]
         if subspaces is None:
             return torch.arange(width, device=base.device) < self.interchange_dim.to(base.device)
         if len(subspaces) != base.shape[0]:

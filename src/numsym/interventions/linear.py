@@ -36,7 +36,7 @@ class LinearAlignmentIntervention(AlignmentIntervention):
 
     def __init__(self, *, embed_dim: int | None = None, bias: bool = False, **others: Any):
         super().__init__(embed_dim=embed_dim, **others)
-        width = int(self.embed_dim)
+        width = self.width
         self.matrix = nn.Parameter(torch.randn(width, width) / width**0.5)
         self.scale = nn.Parameter(0.01 * torch.randn(width))
         self.bias = nn.Parameter(torch.zeros(width), requires_grad=bias)
