@@ -21,7 +21,12 @@ SITES = 8
 
 
 class RecurrentLayer(nn.Module):
-    """A GRU or LSTM layer over states of width `hidden_size`; an LSTM's are [hidden, cell], half the width each."""
+    """A GRU or LSTM layer over states of width `hidden_size`; an LSTM's are [hidden, cell], half the width each.
+
+    `packs`: run masked sequences packed where that pays (False: torch's own recurrence over the padded rectangle).
+    """
+
+    packs: bool = True
 
     def __init__(self, cell: str, input_size: int, hidden_size: int):
         super().__init__()
@@ -44,7 +49,7 @@ class RecurrentLayer(nn.Module):
     ) -> Float[Tensor, "batch pos out"]:
         """The layer's outputs, after whatever hooks the sites."""
         hooked = [site for site in self.sites if site._forward_hooks or site._forward_pre_hooks]
-        if not hooked and (mask is None or x.device.type != "cpu"):
+        if not hooked and not self._packs(x, mask):
             return self._hidden(x, mask, None)
         states, last = self.states(x, mask), None
         for site in hooked:
@@ -58,8 +63,7 @@ class RecurrentLayer(nn.Module):
         start: Float[Tensor, "batch hidden"] | None = None,
     ) -> Float[Tensor, "batch pos hidden"]:
         """The state after every position, from `start` (zeros by default); carried over where `mask` is False."""
-        if mask is not None and x.device.type == "cpu":
-            # Packing needs the lengths on the CPU; an accelerator runs padding at little cost instead of waiting.
+        if mask is not None and self._packs(x, mask):
             return self._packed(x, mask, start)
         hidden = self._hidden(x, mask, start)
         if self.cell == "gru":
@@ -101,6 +105,10 @@ class RecurrentLayer(nn.Module):
         inputs = nn.functional.linear(x.flatten(0, 1)[packing.tokens], self.rnn.weight_ih_l0, self.rnn.bias_ih_l0)
         states = run_packed(self.rnn, inputs, start[packing.order], packing.sizes)
         return torch.cat([states, start])[packing.states]
+
+    def _packs(self, x: Tensor, mask: Tensor | None) -> bool:
+        """Whether to run only real tokens: packing needs the lengths on the CPU, and an accelerator would wait."""
+        return self.packs and mask is not None and x.device.type == "cpu"
 
     def _start(
         self, x: Float[Tensor, "batch pos in"], start: Float[Tensor, "batch hidden"] | None
