@@ -1,0 +1,29 @@
+"""Which algorithm a modular adder runs, Clock or Pizza ([P]): metrics on a callable model. Training goes elsewhere."""
+
+from numsym.circuits.adder import Adder, ModularModel, as_adder
+from numsym.circuits.circles import Circle, find_circles, isolate
+from numsym.circuits.circularity import circularity
+from numsym.circuits.fve import CircleFit, fit_circles, logit_fve
+from numsym.circuits.irrelevance import correct_logits, distance_irrelevance
+from numsym.circuits.report import CircuitMetrics, CircuitReport, circuit_metrics, circuit_report
+from numsym.circuits.symmetricity import gradient_symmetricity
+
+__all__ = [
+    "Adder",
+    "Circle",
+    "CircleFit",
+    "CircuitMetrics",
+    "CircuitReport",
+    "ModularModel",
+    "as_adder",
+    "circuit_metrics",
+    "circuit_report",
+    "circularity",
+    "correct_logits",
+    "distance_irrelevance",
+    "find_circles",
+    "fit_circles",
+    "gradient_symmetricity",
+    "isolate",
+    "logit_fve",
+]

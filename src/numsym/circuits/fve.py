@@ -1,0 +1,123 @@
+"""Which formula the logits of one circle follow: Clock, Pizza, Pizza' or accompanied Pizza ([P] sections 2 to 4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from numsym.circuits.adder import Adder, ModularModel, as_adder
+from numsym.circuits.circles import Circle, find_circles, isolate
+from numsym.errors import InvalidArgumentError
+
+
+def clock(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """cos(a + b - c) for angles a, b, c in radians ([P] section 2.1)."""
+    return torch.cos(a + b - c)
+
+
+def pizza(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """|cos(c/2) s0 + sin(c/2) s1| - |cos(c/2) s1 - sin(c/2) s0|, s the sum of the two points ([P] section 2.2).
+
+    It equals |cos((a - b)/2)| 2 (|cos((a + b - c)/2)| - |sin((a + b - c)/2)|): it fades where a and b are opposite.
+    """
+    s0, s1 = a.cos() + b.cos(), a.sin() + b.sin()
+    along, across = (c / 2).cos(), (c / 2).sin()
+    return (along * s0 + across * s1).abs() - (along * s1 - across * s0).abs()
+
+
+def pizza_prime(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """Pizza with four fixed directions, turned to c by a rotation ([P] appendix)."""
+    s0, s1 = a.cos() + b.cos(), a.sin() + b.sin()
+    return (s0.abs() - s1.abs()) * c.cos() - 2**-0.5 * ((s0 - s1).abs() - (s0 + s1).abs()) * c.sin()
+
+
+def accompanied_pizza(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """-(cos c (cos 2a + cos 2b) + sin c (sin 2a + sin 2b)): what a circle of doubled frequency adds ([P] appendix)."""
+    return -(c.cos() * ((2 * a).cos() + (2 * b).cos()) + c.sin() * ((2 * a).sin() + (2 * b).sin()))
+
+
+FORMULAS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "clock": clock,
+    "pizza": pizza,
+    "pizza_prime": pizza_prime,
+    "accompanied_pizza": accompanied_pizza,
+}
+"""The formulas by name, functions of the angles of a, b and c."""
+
+
+@dataclass(frozen=True)
+class CircleFit:
+    """How well each formula explains the logits of one circle.
+
+    Attributes:
+        circle: which one.
+        fve: formula name -> fraction of variance explained: 1 is perfect, below 0 is worse than nothing.
+    """
+
+    circle: Circle
+    fve: dict[str, float]
+
+    @property
+    def best(self) -> str:
+        """The formula that explains most."""
+        return max(self.fve, key=self.fve.__getitem__)
+
+
+def fit_circles(
+    model: Adder | ModularModel, *, circles: list[Circle] | None = None, pairing: str = "frequency"
+) -> list[CircleFit]:
+    """The logit FVE of every circle, by every formula ([P] sections 3 and 4: tables 1 to 3).
+
+    Args:
+        model: a modular adder.
+        circles: which circles; by default `find_circles(model, pairing=pairing)`.
+        pairing: how components are paired where `circles` is not given.
+    """
+    adder = as_adder(model)
+    circles = find_circles(adder, pairing=pairing) if circles is None else circles
+    return [CircleFit(circle, logit_fve(isolate(adder, circle).table(), circle)) for circle in circles]
+
+
+def logit_fve(logits: Float[Tensor, "p p p"], circle: Circle) -> dict[str, float]:
+    """1 - Var(z - f) / Var(z) for logits z and each formula f, both standardised over all (a, b, c).
+
+    The angles are w a, w b, w c with w = 2 pi k / p and k the frequency of the circle. For accompanied Pizza k is the
+    frequency of which the circle has the double: its embedding turns at 2 k, its logits at k.
+
+    Args:
+        logits: entry [a, b, c] is the logit of answer c.
+        circle: whose frequency the formulas take.
+
+    Raises:
+        InvalidArgumentError: the logits are not (p, p, p) for the p of the circle.
+    """
+    if tuple(logits.shape) != (circle.p,) * 3:
+        wanted = (circle.p,) * 3
+        raise InvalidArgumentError(f"logits have shape {tuple(logits.shape)}, but p={circle.p} asks for {wanted}")
+    target = standardise(logits.double())
+    values = {}
+    for name, formula in FORMULAS.items():
+        frequency = circle.half_frequency if formula is accompanied_pizza else circle.frequency
+        values[name] = explained(target, formula_table(formula, circle.p, frequency, target.device))
+    return values
+
+
+def formula_table(
+    formula: Callable[[Tensor, Tensor, Tensor], Tensor], p: int, frequency: int, device: torch.device | None = None
+) -> Float[Tensor, "p p p"]:
+    """A formula over all (a, b, c), in float64."""
+    angle = torch.arange(p, device=device, dtype=torch.float64) * (2 * torch.pi * frequency / p)
+    return formula(angle[:, None, None], angle[None, :, None], angle[None, None, :]).expand(p, p, p)
+
+
+def explained(target: Float[Tensor, "p p p"], formula: Float[Tensor, "p p p"]) -> float:
+    """1 - Var(target - formula), both standardised: 2 r - 1 for the correlation r. Without a fit, so a sign counts."""
+    return 1 - (target - standardise(formula)).square().mean().item()
+
+
+def standardise(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Mean 0, standard deviation 1; all zero where nothing varies."""
+    centred = values - values.mean()
+    return centred / centred.square().mean().sqrt().clamp_min(torch.finfo(values.dtype).tiny)
