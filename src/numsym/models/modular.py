@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from numsym._pyvene import Component, register
 from numsym.errors import InvalidArgumentError, ModelMismatchError, check_at_least, check_between
 
 
@@ -199,6 +200,20 @@ class ModularTransformer(PreTrainedModel):
         if self.config.equals_sign:
             parts.append(self.embed.weight[-1].expand_as(embed_a))
         return self(inputs_embeds=torch.stack(parts, 1), last_only=True).logits[:, -1, : self.p]
+
+
+register(
+    ModularTransformer,
+    {
+        "token_embeddings": Component(path="embed", width="hidden_size"),
+        "embeddings": Component(path="embedded", width="hidden_size"),
+        "attention_output": Component(path="blocks[%s].attention", width="hidden_size"),
+        "mlp_activation": Component(path="blocks[%s].mlp.activation", width="hidden_size*4"),
+        "mlp_output": Component(path="blocks[%s].mlp", width="hidden_size"),
+        "block_input": Component(path="blocks[%s]", width="hidden_size", hook="input"),
+        "block_output": Component(path="blocks[%s]", width="hidden_size"),
+    },
+)
 
 
 def require_one_input(input_ids: Tensor | None, inputs_embeds: Tensor | None) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from numsym._pyvene import Component, register
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.models.modular import require_one_input
 
@@ -38,9 +39,11 @@ class LinearModularConfig(PretrainedConfig):
         self.p = p
         self.kind = kind
         self.hidden_size = hidden_size
+        self.embedding_size = hidden_size // 2 if kind == "D" else hidden_size
         self.separate_vocabularies = False
         self.equals_sign = False
-        kwargs.pop("vocab_size", None)
+        for derived in ("vocab_size", "embedding_size", "separate_vocabularies", "equals_sign"):
+            kwargs.pop(derived, None)
         super().__init__(**kwargs)
         self.vocab_size = p
 
@@ -59,7 +62,7 @@ class LinearModularModel(PreTrainedModel):
     def __init__(self, config: LinearModularConfig):
         super().__init__(config)
         width = config.hidden_size
-        self.embed = nn.Embedding(config.p, width // 2 if config.kind == "D" else width)
+        self.embed = nn.Embedding(config.p, config.embedding_size)
         self.embed_b = nn.Embedding(config.p, width) if config.kind == "X" else None
         self.l1 = nn.Linear(width, width)
         self.l2 = nn.Linear(width, width) if config.kind in "BC" else None
@@ -115,3 +118,13 @@ class LinearModularModel(PreTrainedModel):
     ) -> Float[Tensor, "batch p"]:
         """Logits of the p answers from the embeddings of the operands."""
         return self(inputs_embeds=torch.stack([embed_a, embed_b], 1)).logits[:, -1]
+
+
+register(
+    LinearModularModel,
+    {
+        "embeddings": Component(path="embedded", width="embedding_size"),
+        "hidden_1": Component(path="hidden_1", width="hidden_size"),
+        "hidden_2": Component(path="hidden_2", width="hidden_size"),
+    },
+)

@@ -5,12 +5,17 @@ Here goes what is computed, over variables; what is asked, and with which tokens
 
 from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocabulary, exchange, state_at, unroll
 from numsym.programs.counting import CountingProgram, CountingVocabulary, UpDown, UpUp
+from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
 
 __all__ = [
     "FULL",
     "PROGRAMS",
     "CountingProgram",
     "CountingVocabulary",
+    "ModularOperands",
+    "ModularProgram",
+    "ModularSum",
+    "ModularVocabulary",
     "Program",
     "State",
     "Unrolled",

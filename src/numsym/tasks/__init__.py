@@ -3,5 +3,16 @@
 from numsym.tasks.base import TASKS, Batch, Task
 from numsym.tasks.config import load_task
 from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
+from numsym.tasks.modular import ModularAddition
 
-__all__ = ["TASKS", "Batch", "CountingTask", "MultiObject", "SameObject", "SingleObject", "Task", "load_task"]
+__all__ = [
+    "TASKS",
+    "Batch",
+    "CountingTask",
+    "ModularAddition",
+    "MultiObject",
+    "SameObject",
+    "SingleObject",
+    "Task",
+    "load_task",
+]
