@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from numsym.circuits import circuit_metrics
+from numsym.errors import InvalidArgumentError, RunFolderError
+from numsym.experiments.modular_adder import collect, train_and_measure
+from numsym.models import ModularTransformer
+from numsym.modular_training import ModularTrainingSettings
+from numsym.tasks import ModularAddition
+
+QUICK = ModularTrainingSettings(epochs=20, log_every=10)
+
+
+def run(folder, **options):
+    return train_and_measure(folder, task=ModularAddition(p=5), settings=QUICK, hidden_size=8, **options)
+
+
+def test_a_run_leaves_its_model_history_and_result(tmp_path):
+    result = run(tmp_path / "one", alpha=0.5)
+    model = ModularTransformer.from_pretrained(tmp_path / "one" / "model")
+    assert circuit_metrics(model).circularity == pytest.approx(result["circularity"])
+    assert json.loads((tmp_path / "one" / "modular_adder.json").read_text()) == result
+    history = json.loads((tmp_path / "one" / "history.json").read_text())
+    assert [row["epoch"] for row in history] == [10, 20]
+    assert result["epochs"] == 20
+    assert result["alpha"] == 0.5
+    assert (tmp_path / "one" / "training.png").stat().st_size > 0
+    with pytest.raises(RunFolderError, match="exists already"):
+        run(tmp_path / "one", alpha=0.5)
+
+
+def test_runs_are_collected(tmp_path):
+    for alpha in (0.0, 1.0):
+        run(tmp_path / f"alpha={alpha}", alpha=alpha)
+    assert [row["alpha"] for row in collect([tmp_path])] == [0.0, 1.0]
+    run(tmp_path / "linear", kind="A")
+    with pytest.raises(InvalidArgumentError, match="has no alpha: a linear model has no place here"):
+        collect([tmp_path])
+    assert len(collect([tmp_path], needs=())) == 3
+    with pytest.raises(InvalidArgumentError, match=r"hold no modular_adder.json"):
+        collect([tmp_path / "none"])
