@@ -6,6 +6,7 @@ from numsym.circuits.circularity import circularity
 from numsym.circuits.fve import CircleFit, fit_circles, logit_fve
 from numsym.circuits.irrelevance import correct_logits, distance_irrelevance
 from numsym.circuits.report import CircuitMetrics, CircuitReport, circuit_metrics, circuit_report
+from numsym.circuits.rotation import Following, following, rotation_table, shift_circles
 from numsym.circuits.symmetricity import gradient_symmetricity
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CircleFit",
     "CircuitMetrics",
     "CircuitReport",
+    "Following",
     "ModularModel",
     "as_adder",
     "circuit_metrics",
@@ -23,7 +25,10 @@ __all__ = [
     "distance_irrelevance",
     "find_circles",
     "fit_circles",
+    "following",
     "gradient_symmetricity",
     "isolate",
     "logit_fve",
+    "rotation_table",
+    "shift_circles",
 ]
