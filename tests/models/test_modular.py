@@ -107,3 +107,23 @@ def test_bad_inputs():
         model()
     with pytest.raises(ModelMismatchError, match="input_ids has 3 positions, but this model reads 2"):
         model(torch.zeros(1, 3, dtype=torch.long))
+
+
+def test_the_shared_evaluation_reads_it():
+    from numsym.tasks import ModularAddition
+    from numsym.training import evaluate
+
+    task = ModularAddition(p=7, equals_sign=True)
+    model = build(equals_sign=True)
+    tokens = task.whole().input_ids
+    with torch.no_grad():
+        right = model(tokens[:, :-1]).logits[:, -1].argmax(-1) == tokens[:, -1]
+    assert evaluate(model, task, n=3000).accuracy == pytest.approx(right.float().mean().item(), abs=0.05)
+
+
+def test_embeddings_of_a_do_not_need_b():
+    model, seen = build(), []
+    model.embedded.register_forward_hook(lambda module, inputs, output: seen.append(output[:, 0]))
+    model(torch.tensor([[4, 2]]))
+    model(torch.tensor([[4]]))
+    assert torch.equal(*seen)

@@ -32,8 +32,10 @@ def test_each_kind_is_its_formula(kind):
     logits = model(torch.tensor([[2, 5]])).logits
     table_a, table_b = model.operand_embeddings()
     expected = model.unembed.weight @ FORMULAS[kind](model, table_a[2], table_b[5])
-    assert logits.shape == (1, 1, 7)
-    torch.testing.assert_close(logits[0, 0], expected)
+    assert logits.shape == (1, 2, 7)
+    assert not logits[0, 0].any()
+    torch.testing.assert_close(logits[0, 1], expected)
+    torch.testing.assert_close(model(torch.tensor([[2, 5]]), last_only=True).logits[0, 0], expected)
     torch.testing.assert_close(model.answer_logits(table_a[[2]], table_b[[5]])[0], expected)
 
 

@@ -62,7 +62,8 @@ def find_circles(
     if components < 2:
         raise InvalidArgumentError(f"components={components!r} is not allowed: a circle takes at least 2")
     scores, sizes, _ = principal_components(adder.joint_embeddings())
-    n = min(components, adder.p - 1, scores.shape[1])
+    # Components of no size are directions of rounding errors, which may turn at any frequency.
+    n = min(components, int((sizes > 1e-6 * sizes[0]).sum()))
     shares = frequency_shares(scores[:, :n])
     power = (sizes.square() / sizes.square().sum().clamp_min(torch.finfo(sizes.dtype).tiny)).tolist()
     best = shares.argmax(0).tolist()

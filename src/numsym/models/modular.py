@@ -165,23 +165,24 @@ class ModularTransformer(PreTrainedModel):
         """Logits (batch, pos, vocab); the answer is at the last position.
 
         Args:
-            input_ids: (batch, 2) tokens (a, b), or (batch, 3) with the equals sign.
+            input_ids: (batch, 2) tokens (a, b), or (batch, 3) with the equals sign. Fewer are read as they are, as an
+                interchange does that takes its source from the embeddings of a: attention sees only what is there.
             inputs_embeds: token embeddings instead, before positions are added.
             last_only: compute the last position alone, logits (batch, 1, vocab): the same numbers for less work.
             kwargs: ignored; what Hugging Face callers pass along (`attention_mask`, ...).
 
         Raises:
             InvalidArgumentError: neither or both inputs are given.
-            ModelMismatchError: the number of positions is not the model's.
+            ModelMismatchError: there are more positions than the model has, or none.
         """
         require_one_input(input_ids, inputs_embeds)
         x = self.embed(input_ids) if inputs_embeds is None else inputs_embeds
-        if x.shape[1] != self.positions.num_embeddings:
+        if not 1 <= x.shape[1] <= self.positions.num_embeddings:
             raise ModelMismatchError(
                 f"input_ids has {x.shape[1]} positions, but this model reads {self.positions.num_embeddings}"
                 f" (equals_sign={self.config.equals_sign})"
             )
-        x = self.embedded(x + self.positions.weight)
+        x = self.embedded(x + self.positions.weight[: x.shape[1]])
         final = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
             x = block(x, last_only=last_only and i == final)

@@ -67,7 +67,7 @@ class LinearModularModel(PreTrainedModel):
         self.l1 = nn.Linear(width, width)
         self.l2 = nn.Linear(width, width) if config.kind in "BC" else None
         self.unembed = nn.Linear(width, config.p, bias=False)
-        # Sites to intervene at: the operands (batch, 2, embedding), and each hidden layer (batch, 1, hidden).
+        # Sites to intervene at: the operands (batch, 2, embedding), and each hidden layer (batch, 2, hidden).
         self.embedded, self.hidden_1, self.hidden_2 = nn.Identity(), nn.Identity(), nn.Identity()
         self.post_init()
 
@@ -86,9 +86,14 @@ class LinearModularModel(PreTrainedModel):
         self,
         input_ids: Int[Tensor, "batch 2"] | None = None,
         inputs_embeds: Float[Tensor, "batch 2 hidden"] | None = None,
+        *,
+        last_only: bool = False,
         **kwargs: Any,
     ) -> CausalLMOutput:
-        """Logits (batch, 1, p) from tokens (a, b) or from their embeddings; other keywords are ignored.
+        """Logits (batch, 2, p) from tokens (a, b) or from their embeddings; the answer is at the last position.
+
+        At the position of a nothing is computed yet: hidden layers and logits are zero there, so that positions are
+        those of the tokens. `last_only` leaves it out, logits (batch, 1, p). Other keywords are ignored.
 
         Raises:
             InvalidArgumentError: neither or both inputs are given.
@@ -104,9 +109,11 @@ class LinearModularModel(PreTrainedModel):
             x = self.l1(x).sum(1, keepdim=True)
         else:
             x = self.l1(x.sum(1, keepdim=True))
-        x = self.hidden_1(x.relu())
+        x = x.relu()
+        x = self.hidden_1(x if last_only else torch.cat([torch.zeros_like(x), x], 1))
         if self.l2 is not None:
-            x = self.hidden_2(self.l2(x).relu())
+            x = self.l2(x).relu()
+            x = self.hidden_2(x if last_only else torch.cat([torch.zeros_like(x[:, :1]), x[:, 1:]], 1))
         return CausalLMOutput(logits=self.unembed(x))
 
     def operand_embeddings(self) -> tuple[Float[Tensor, "p hidden"], Float[Tensor, "p hidden"]]:
@@ -117,7 +124,7 @@ class LinearModularModel(PreTrainedModel):
         self, embed_a: Float[Tensor, "batch hidden"], embed_b: Float[Tensor, "batch hidden"]
     ) -> Float[Tensor, "batch p"]:
         """Logits of the p answers from the embeddings of the operands."""
-        return self(inputs_embeds=torch.stack([embed_a, embed_b], 1)).logits[:, -1]
+        return self(inputs_embeds=torch.stack([embed_a, embed_b], 1), last_only=True).logits[:, -1]
 
 
 register(

@@ -1,0 +1,66 @@
+"""Which algorithm does one modular adder run? Its metrics, circles and figures, and a verdict in one line ([P])."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from numsym.circuits import CircuitReport, circuit_report, rotation_table
+from numsym.errors import InvalidArgumentError
+from numsym.models import LinearModularModel, ModularTransformer, load_pizza
+from numsym.storage import new_folder, read_json, write_json, write_text
+
+CLASSES = {
+    cls.config_class.model_type: cls for cls in (ModularTransformer, LinearModularModel) if cls.config_class is not None
+}
+"""The model classes that a saved folder may hold, by the `model_type` of its config."""
+
+
+def read_adder(path: str | os.PathLike) -> ModularTransformer | LinearModularModel:
+    """A modular adder from a published checkpoint (`model_*.pt`) or a folder that `save_pretrained` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder, or the folder has no `config.json`.
+        InvalidArgumentError: the folder holds a model of another kind.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return load_pizza(path)
+    kind = read_json(path / "config.json").get("model_type")
+    if kind not in CLASSES:
+        raise InvalidArgumentError(f"model_path={str(path)!r} holds a {kind!r}: it must be one of {', '.join(CLASSES)}")
+    return CLASSES[kind].from_pretrained(path).eval()
+
+
+def analyse(
+    model: ModularTransformer | LinearModularModel, folder: str | os.PathLike, *, triples: int | str = 100
+) -> CircuitReport:
+    """Write everything that is known about a modular adder to a new folder.
+
+    The folder gets `verdict.txt` (one line), `report.json` (metrics, circles, and what turning each circle does), and
+    the figures `circles.png`, `correct_logits.png`, `fve.png` and, for a transformer, `attention.png`.
+
+    Args:
+        model: a modular adder of numsym.
+        folder: must not exist.
+        triples: over how many triples gradient symmetricity is averaged, or "all".
+
+    Raises:
+        InvalidArgumentError: p is not an odd prime.
+        RunFolderError: the folder exists.
+    """
+    from numsym.plots.circuits import plot_attention, plot_circles, plot_correct_logits, plot_fve
+
+    with new_folder(folder) as temporary:
+        report = circuit_report(model, triples=triples)
+        figures = {"correct_logits": plot_correct_logits(model)}
+        turning = []
+        if report.circles:
+            turning = [asdict(row) for row in rotation_table(model)]
+            figures |= {"circles": plot_circles(model), "fve": plot_fve(report.circles)}
+        if isinstance(model, ModularTransformer):
+            figures["attention"] = plot_attention(model)
+        for name, figure in figures.items():
+            figure.savefig(temporary / f"{name}.png", dpi=120)
+        write_json(temporary / "report.json", report.as_dict() | {"turning": turning})
+        write_text(temporary / "verdict.txt", report.line + "\n")
+    return report
