@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from numsym.circuits import Adder, Circle, find_circles, isolate
+from numsym.circuits import Adder, Circle, find_circles, isolate, remove
 from numsym.circuits.circles import at_frequency
 from numsym.errors import InvalidArgumentError
 
@@ -31,6 +31,14 @@ def test_isolating_leaves_the_mean_and_one_circle(interleaved, circles, by):
     expected = mean + at_frequency(interleaved.embed_a, 3)
     torch.testing.assert_close(kept.embed_a, expected)
     torch.testing.assert_close(at_frequency(kept.embed_a, 7), torch.zeros_like(mean).expand(23, 8))
+
+
+@pytest.mark.parametrize("by", ["components", "frequency"])
+def test_what_is_removed_and_what_is_isolated_add_up(interleaved, by):
+    circle = find_circles(interleaved)[1]
+    kept, rest = isolate(interleaved, circle, by=by), remove(interleaved, circle, by=by)
+    torch.testing.assert_close(kept.embed_a + rest.embed_a - interleaved.embed_a.mean(0), interleaved.embed_a)
+    torch.testing.assert_close(at_frequency(rest.embed_a, 7), torch.zeros_like(rest.embed_a))
 
 
 def test_all_circles_together_are_the_embeddings(interleaved):

@@ -8,8 +8,10 @@ from numsym.errors import InvalidArgumentError
 
 def test_each_network_is_explained_by_its_own_formula(clock, pizza):
     for fit in fit_circles(clock()):
-        assert fit.best == "clock"
+        assert fit.best == fit.best_removal == "clock"
         assert fit.fve["clock"] == pytest.approx(1.0)
+        # Its logits are a sum over circles, so what a circle makes is what it makes alone.
+        assert fit.removal["clock"] == pytest.approx(1.0)
         assert fit.fve["pizza"] < 0.9
     for fit in fit_circles(pizza()):
         assert fit.fve["pizza"] == pytest.approx(1.0)
@@ -60,6 +62,15 @@ def test_published_fit_of_model_b(model_b):
         first = fit_circles(model_b, pairing=pairing)[0]
         assert first.fve["clock"] == pytest.approx(0.77, abs=0.01)
         assert first.fve["pizza"] == pytest.approx(0.60, abs=0.01)
+
+
+def test_removal_finds_a_pizza_inside_the_published_clock(model_b):
+    fits = {fit.circle.frequency: fit for fit in fit_circles(model_b)}
+    assert fits[21].best_removal in ("pizza", "pizza_prime")
+    assert fits[21].removal["pizza"] > 0.9 > 0.7 > fits[21].removal["clock"]
+    assert fits[17].circle.half_frequency == 21
+    assert fits[17].removal["accompanied_pizza"] > 0.9
+    assert fits[13].best_removal == fits[16].best_removal == "clock"
 
 
 def test_isolating_a_circle_of_a_sum_over_circles_gives_its_part(clock):

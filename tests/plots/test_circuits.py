@@ -73,12 +73,12 @@ def test_attention_is_that_of_the_last_position(alpha, tmp_path):
 
 def test_bars_are_the_fits_and_negative_ones_are_cut(adder):
     fits = fit_circles(adder)
-    axis = plot_fve(fits).axes[0]
-    expected = [
-        max(100 * fit.fve[name], 0) for name in ("clock", "pizza", "pizza_prime", "accompanied_pizza") for fit in fits
-    ]
-    assert [bar.get_height() for bar in axis.patches] == pytest.approx(expected)
-    assert [text.get_text() for text in axis.texts].count("<0") == expected.count(0)
+    axes = plot_fve(fits).axes
+    for axis, rows in zip(axes, ([fit.fve for fit in fits], [fit.removal for fit in fits]), strict=True):
+        names = ("clock", "pizza", "pizza_prime", "accompanied_pizza")
+        expected = [max(100 * row[name], 0) for name in names for row in rows]
+        assert [bar.get_height() for bar in axis.patches] == pytest.approx(expected)
+        assert [text.get_text() for text in axis.texts].count("<0") == expected.count(0)
 
 
 def test_training_curves(tmp_path):

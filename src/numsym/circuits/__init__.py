@@ -1,7 +1,7 @@
 """Which algorithm a modular adder runs, Clock or Pizza ([P]): metrics on a callable model. Training goes elsewhere."""
 
 from numsym.circuits.adder import Adder, ModularModel, as_adder
-from numsym.circuits.circles import Circle, find_circles, isolate
+from numsym.circuits.circles import Circle, find_circles, isolate, remove
 from numsym.circuits.circularity import circularity
 from numsym.circuits.fve import CircleFit, fit_circles, logit_fve
 from numsym.circuits.irrelevance import correct_logits, distance_irrelevance
@@ -29,6 +29,7 @@ __all__ = [
     "gradient_symmetricity",
     "isolate",
     "logit_fve",
+    "remove",
     "rotation_table",
     "shift_circles",
 ]

@@ -109,17 +109,28 @@ def isolate(model: Adder | ModularModel, circle: Circle, *, by: str = "component
         InvalidArgumentError: an unknown `by`, or a circle of another p.
     """
     adder = as_adder(model)
+    joint, part = _split(adder, circle, by)
+    return adder.with_joint_embeddings(joint.mean(0) + part)
+
+
+def remove(model: Adder | ModularModel, circle: Circle, *, by: str = "components") -> Adder:
+    """The same network with one circle zeroed in its embeddings: everything else stays. Arguments as for `isolate`."""
+    adder = as_adder(model)
+    joint, part = _split(adder, circle, by)
+    return adder.with_joint_embeddings(joint - part)
+
+
+def _split(adder: Adder, circle: Circle, by: str) -> tuple[Tensor, Tensor]:
+    """The joint embeddings, and the part of them that is the circle."""
     check_name("by", by, ("components", "frequency"))
     if circle.p != adder.p:
         raise InvalidArgumentError(f"circle is of p={circle.p}, but the model of p={adder.p}")
     joint = adder.joint_embeddings().double()
-    if by == "components":
-        kept = list(circle.components)
-        scores, sizes, directions = principal_components(joint)
-        part = (scores[:, kept] * sizes[kept]) @ directions[kept]
-    else:
-        part = at_frequency(joint, circle.frequency)
-    return adder.with_joint_embeddings(joint.mean(0) + part)
+    if by == "frequency":
+        return joint, at_frequency(joint, circle.frequency)
+    kept = list(circle.components)
+    scores, sizes, directions = principal_components(joint)
+    return joint, (scores[:, kept] * sizes[kept]) @ directions[kept]
 
 
 def at_frequency(table: Float[Tensor, "p n"], frequency: int) -> Float[Tensor, "p n"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numsym.circuits.adder import Adder, ModularModel, as_adder
-from numsym.circuits.circles import Circle, find_circles, isolate
+from numsym.circuits.circles import Circle, find_circles, isolate, remove
 from numsym.errors import InvalidArgumentError
 
 
@@ -53,22 +53,31 @@ class CircleFit:
 
     Attributes:
         circle: which one.
-        fve: formula name -> fraction of variance explained: 1 is perfect, below 0 is worse than nothing.
+        fve: formula name -> fraction of variance explained of the logits of the circle alone ([P]): 1 is perfect, below
+            0 is worse than nothing.
+        removal: the same for the difference that the circle makes: the logits of the whole network minus those of the
+            network without it. A circle that needs the others to work shows here what it does among them.
     """
 
     circle: Circle
     fve: dict[str, float]
+    removal: dict[str, float]
 
     @property
     def best(self) -> str:
-        """The formula that explains most."""
+        """The formula that explains most of the circle alone."""
         return max(self.fve, key=self.fve.__getitem__)
+
+    @property
+    def best_removal(self) -> str:
+        """The formula that explains most of the difference that the circle makes."""
+        return max(self.removal, key=self.removal.__getitem__)
 
 
 def fit_circles(
     model: Adder | ModularModel, *, circles: list[Circle] | None = None, pairing: str = "frequency"
 ) -> list[CircleFit]:
-    """The logit FVE of every circle, by every formula ([P] sections 3 and 4: tables 1 to 3).
+    """The logit FVE of every circle by every formula, alone ([P] sections 3 and 4) and among the others.
 
     Args:
         model: a modular adder.
@@ -77,7 +86,15 @@ def fit_circles(
     """
     adder = as_adder(model)
     circles = find_circles(adder, pairing=pairing) if circles is None else circles
-    return [CircleFit(circle, logit_fve(isolate(adder, circle).table(), circle)) for circle in circles]
+    whole = adder.table()
+    return [
+        CircleFit(
+            circle,
+            fve=logit_fve(isolate(adder, circle).table(), circle),
+            removal=logit_fve(whole - remove(adder, circle).table(), circle),
+        )
+        for circle in circles
+    ]
 
 
 def logit_fve(logits: Float[Tensor, "p p p"], circle: Circle) -> dict[str, float]:

@@ -77,7 +77,7 @@ class CircuitReport:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a circle: frequency, components, variance, the FVE of each formula, the best one."""
+        """One row a circle: frequency, components, variance, the FVE of each formula alone and by removal."""
         return [
             {
                 "frequency": fit.circle.frequency,
@@ -85,6 +85,8 @@ class CircuitReport:
                 "variance": fit.circle.variance,
                 **fit.fve,
                 "best": fit.best,
+                "removal": fit.removal,
+                "best_removal": fit.best_removal,
             }
             for fit in self.circles
         ]

@@ -121,7 +121,9 @@ def attention_to_first(model: ModularTransformer, layer: int = 0) -> Float[Tenso
 
 
 def plot_fve(fits: Iterable[CircleFit]) -> Figure:
-    """Bars of the logit FVE of every circle by every formula; bars below zero are cut off and marked.
+    """Bars of the logit FVE of every circle by every formula, alone (above) and by its removal (below).
+
+    Bars below zero are cut off and marked.
 
     Raises:
         InvalidArgumentError: there is no fit.
@@ -129,21 +131,30 @@ def plot_fve(fits: Iterable[CircleFit]) -> Figure:
     fits = list(fits)
     if not fits:
         raise InvalidArgumentError("fits=[] is not allowed: there is no circle to draw")
-    figure = Figure(figsize=(max(4.5, 1.3 * len(fits) + 1.5), 3.4), layout="constrained")
-    axis = figure.subplots()
+    figure = Figure(figsize=(max(5.0, 1.3 * len(fits) + 1.5), 5.4), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    _bars(above, [fit.fve for fit in fits])
+    _bars(below, [fit.removal for fit in fits])
+    above.set_title("logits of the circle alone", fontsize=9, loc="left")
+    below.set_title("difference that the circle makes", fontsize=9, loc="left")
+    below.set_xticks(range(len(fits)), [f"frequency {fit.circle.frequency}" for fit in fits], fontsize=8)
+    figure.supylabel("variance explained (%)", fontsize=9)
+    handles, labels = above.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def _bars(axis: Axes, rows: list[dict[str, float]]) -> None:
     width = 0.8 / len(FORMULA_STYLE)
     for i, (name, (label, colour)) in enumerate(FORMULA_STYLE.items()):
-        places = [n + (i - 1.5) * width for n in range(len(fits))]
-        values = [100 * fit.fve[name] for fit in fits]
+        places = [n + (i - 1.5) * width for n in range(len(rows))]
+        values = [100 * row[name] for row in rows]
         axis.bar(places, [max(v, 0) for v in values], width, label=label, color=colour)
         for place, value in zip(places, values, strict=True):
             text = f"{value:.0f}" if value > 0 else "<0"
             axis.text(place, max(value, 0) + 1, text, ha="center", va="bottom", fontsize=6, color=colour)
-    axis.set_xticks(range(len(fits)), [f"frequency {fit.circle.frequency}" for fit in fits], fontsize=8)
-    axis.set(ylabel="logit variance explained (%)", ylim=(0, 108))
-    figure.legend(loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    axis.set_ylim(0, 108)
     axis.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def plot_training(history: Iterable[Mapping[str, Any]], *, title: str = "") -> Figure:
