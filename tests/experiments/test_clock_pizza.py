@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from numsym.errors import InvalidArgumentError, RunFolderError
-from numsym.experiments.clock_pizza import analyse, read_adder
+from numsym.experiments.clock_pizza import analyse, circle_table, read_adder, run
 from numsym.models import LinearModularConfig, LinearModularModel, ModularTransformer, ModularTransformerConfig
 
 
@@ -57,3 +57,16 @@ def test_other_folders_are_refused(tmp_path):
         read_adder(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_adder(tmp_path / "none")
+
+
+def test_the_command_writes_a_run_folder(planted, composed, tmp_path):
+    planted.save_pretrained(tmp_path / "model")
+    config = composed("experiment=clock_pizza", f"model_path={tmp_path / 'model'}")
+    assert config["experiment"]["name"] == "clock_pizza"
+    report = run(config, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["verdict"] == report.metrics.verdict
+    assert (tmp_path / "run" / "adder" / "verdict.txt").read_text() == report.line + "\n"
+    table = circle_table(report)
+    assert table.row_count == len(report.circles) == 2
+    with pytest.raises(RunFolderError, match="holds a finished run"):
+        run(config, tmp_path / "run")

@@ -5,6 +5,7 @@ import pytest
 from numsym.circuits import circuit_metrics
 from numsym.errors import InvalidArgumentError, RunFolderError
 from numsym.experiments.modular_adder import collect, train_and_measure
+from numsym.experiments.modular_adder import run as train_from
 from numsym.models import ModularTransformer
 from numsym.modular_training import ModularTrainingSettings
 from numsym.tasks import ModularAddition
@@ -40,3 +41,31 @@ def test_runs_are_collected(tmp_path):
     assert len(collect([tmp_path], needs=())) == 3
     with pytest.raises(InvalidArgumentError, match=r"hold no modular_adder.json"):
         collect([tmp_path / "none"])
+
+
+def test_the_command_trains_from_the_recipe(composed, tmp_path):
+    config = composed(
+        "experiment=modular_adder",
+        "tasks=modular_addition",
+        "tasks.arguments.p=5",
+        "tasks.model.hidden_size=8",
+        "tasks.model.alpha=0.25",
+        "tasks.training.epochs=20",
+        "tasks.training.log_every=10",
+        "seed=3",
+    )
+    result = train_from(config, tmp_path / "run")
+    assert (result["p"], result["alpha"], result["seed"], result["epochs"]) == (5, 0.25, 3, 20)
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == result
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
+    assert collect([tmp_path]) == [result]
+    with pytest.raises(InvalidArgumentError, match="tasks='multi_object' is not allowed here: use tasks=modular_add"):
+        train_from(composed("experiment=modular_adder"), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_recipe_has_the_settings_of_the_paper(composed):
+    recipe = composed("experiment=modular_adder", "tasks=modular_addition")["tasks"]
+    assert ModularTrainingSettings(**recipe["training"] | {"betas": (0.9, 0.98)}) == ModularTrainingSettings()
+    assert recipe["training"]["betas"] == [0.9, 0.98]
+    assert recipe["arguments"]["p"] == 59

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from numsym.errors import InvalidArgumentError
-from numsym.experiments.phase_diagram import draw
+from numsym.experiments.phase_diagram import draw, run
 
 
 def write(folder, **row):
@@ -37,3 +37,10 @@ def test_nothing_to_draw_leaves_nothing_behind(tmp_path):
     with pytest.raises(InvalidArgumentError, match="hold no modular_adder"):
         draw([tmp_path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_draws_what_it_finds(composed, tmp_path):
+    write(tmp_path / "runs" / "1", alpha=0.5)
+    rows = run(composed("experiment=phase_diagram", f"runs=[{tmp_path / 'runs'}]"), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == {"runs": rows}
+    assert (tmp_path / "out" / "phase" / "phase_diagram.png").exists()

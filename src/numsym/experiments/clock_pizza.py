@@ -1,18 +1,52 @@
 """Which algorithm does one modular adder run? Its metrics, circles and figures, and a verdict in one line ([P])."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from rich.table import Table
+
+from numsym import display
 from numsym.circuits import CircuitReport, circuit_report, rotation_table
+from numsym.circuits.fve import FORMULAS
 from numsym.errors import InvalidArgumentError
 from numsym.models import LinearModularModel, ModularTransformer, load_pizza
+from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json, write_text
+
+ADDER = "adder"
+"""The part of a run folder that `analyse` writes."""
 
 CLASSES = {
     cls.config_class.model_type: cls for cls in (ModularTransformer, LinearModularModel) if cls.config_class is not None
 }
 """The model classes that a saved folder may hold, by the `model_type` of its config."""
+
+
+def run(config: Mapping[str, Any], folder: Path) -> CircuitReport:
+    """Analyse the model at `model_path`, show its circles and the verdict, and write the run folder."""
+    model = read_adder(config["model_path"])
+    run_folder = RunFolder(folder, config)
+    report = analyse(model, folder / ADDER, triples=config["triples"])
+    run_folder.finish(report.as_dict())
+    display.console.print(circle_table(report))
+    display.console.print(report.line)
+    display.console.print(f"run folder   {folder}")
+    return report
+
+
+def circle_table(report: CircuitReport) -> Table:
+    """One row a circle: how much of its logits each formula explains, alone and by its removal, in percent."""
+    table = Table(title="logit variance explained (%): circle alone / by its removal", title_justify="left")
+    for heading in ("freq.", "PCs", "var.", "Clock", "Pizza", "Pizza'", "accompanied"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in report.rows():
+        shares = [f"{100 * row[name]:.0f} / {100 * row['removal'][name]:.0f}" for name in FORMULAS]
+        components = " ".join(map(str, row["components"]))
+        table.add_row(str(row["frequency"]), components, f"{100 * row['variance']:.1f}", *shares)
+    return table
 
 
 def read_adder(path: str | os.PathLike) -> ModularTransformer | LinearModularModel:

@@ -1,19 +1,51 @@
 """Train one modular adder as [P] does and measure which algorithm it came to run: one point of the phase diagram."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from numsym import display
 from numsym.circuits import circuit_report
 from numsym.errors import InvalidArgumentError
 from numsym.modular_training import ModularTrainingSettings, build_adder, train_adder
+from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json
-from numsym.tasks import ModularAddition
+from numsym.tasks import ModularAddition, load_task
+from numsym.tracking import Tracker
 
 RESULT = "modular_adder.json"
+
+
+def run(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Train the network of the recipe `tasks=modular_addition`, measure it, and write the run folder.
+
+    The seed is that of the split of pairs and of the weights.
+    """
+    recipe, seed = config["tasks"], config["seed"]
+    if recipe["name"] != ModularAddition.name:
+        raise InvalidArgumentError(f"tasks={recipe['name']!r} is not allowed here: use tasks=modular_addition")
+    task = load_task({**recipe, "arguments": {**recipe["arguments"], "seed": seed}})
+    assert isinstance(task, ModularAddition)
+    settings = ModularTrainingSettings(**recipe["training"] | {"betas": tuple(recipe["training"]["betas"])})
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if config["device"] == "auto" else config["device"]
+    run_folder = RunFolder(folder, config)
+    with Tracker(folder, config, **config["wandb"]) as tracker, display.stage("training", settings.epochs) as stage:
+
+        def show(row: dict[str, Any]) -> None:
+            stage.to(row["epoch"], loss=row["train_loss"], test_accuracy=row["test_accuracy"])
+            tracker.log("training", {"step": row["epoch"], **row})
+
+        result = train_and_measure(
+            folder / "adder", task=task, settings=settings, seed=seed, device=device, on_log=show, **recipe["model"]
+        )
+    run_folder.add_metrics(read_json(folder / "adder" / "history.json"))
+    run_folder.finish(result)
+    display.console.print(f"{result['verdict']}: right from epoch {result['first_epoch_right']} on; {folder}")
+    return result
 
 
 def train_and_measure(
@@ -24,6 +56,7 @@ def train_and_measure(
     seed: int = 0,
     device: str = "cpu",
     kind: str = "transformer",
+    on_log: Callable[[dict[str, Any]], None] | None = None,
     **shape: Any,
 ) -> dict[str, Any]:
     """Train a network, and write it, its history, its report and a figure of its training to a new folder.
@@ -35,6 +68,7 @@ def train_and_measure(
         seed: of the weights.
         device: where the run happens.
         kind: "transformer" or a linear kind.
+        on_log: called with each row of the history.
         shape: options of the model's config, such as alpha and hidden_size.
 
     Returns:
@@ -49,7 +83,7 @@ def train_and_measure(
     with new_folder(folder) as temporary:
         model = build_adder(task, seed=seed, kind=kind, **shape)
         nn.Module.to(model, device)
-        training = train_adder(model, task, settings)
+        training = train_adder(model, task, settings, on_log=on_log)
         report = circuit_report(model)
         result = {
             "p": task.p,

@@ -1,11 +1,14 @@
 """The phase diagram of [P] (section 4.3) from runs of `modular_adder`: symmetricity against irrelevance, by alpha."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from numsym import display
 from numsym.circuits.report import MIN_CIRCULARITY
 from numsym.experiments.modular_adder import collect
+from numsym.runs import RunFolder
 from numsym.storage import new_folder, write_json, write_text
 
 COLUMNS = (
@@ -18,6 +21,16 @@ COLUMNS = (
     "circularity",
     "verdict",
 )
+
+
+def run(config: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Draw the runs below the folders `runs`, and write the run folder."""
+    run_folder = RunFolder(folder, config)
+    runs = config["runs"]
+    rows = draw([runs] if isinstance(runs, str) else runs, folder / "phase", min_circularity=config["min_circularity"])
+    run_folder.finish({"runs": rows})
+    display.console.print(f"{len(rows)} runs   {folder / 'phase'}")
+    return rows
 
 
 def draw(
