@@ -6,7 +6,10 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from numsym.circuits import Adder, CircleFit, ModularModel, as_adder, correct_logits, find_circles
@@ -191,23 +194,28 @@ def plot_phase(rows: Iterable[Mapping[str, Any]], *, min_circularity: float = 0.
         raise InvalidArgumentError("rows=[] is not allowed: there is no run to draw")
     figure = Figure(figsize=(5.4, 4.0), layout="constrained")
     axis = figure.subplots()
+    norm = Normalize(0, 1)
+    scale = ScalarMappable(norm, "viridis")
+    handles = []
     for circular in (False, True):
         chosen = [row for row in rows if (row["circularity"] >= min_circularity) == circular]
-        points = axis.scatter(
+        if not chosen:
+            continue
+        axis.scatter(
             [row["distance_irrelevance"] for row in chosen],
             [row["gradient_symmetricity"] for row in chosen],
             c=[row["alpha"] for row in chosen],
-            cmap="viridis",
-            vmin=0,
-            vmax=1,
+            cmap=scale.cmap,
+            norm=norm,
             marker="o" if circular else "x",
             alpha=1.0 if circular else 0.35,
-            label=f"circularity {'at least' if circular else 'below'} {min_circularity:g} ({len(chosen)} runs)",
         )
+        text = f"circularity {'at least' if circular else 'below'} {min_circularity:g} ({len(chosen)} runs)"
+        handles.append(Line2D([], [], linestyle="", marker="o" if circular else "x", color="0.4", label=text))
     axis.set(xlabel="distance irrelevance", ylabel="gradient symmetricity", xlim=(0, 1.02), ylim=(-0.05, 1.05))
     axis.spines[["top", "right"]].set_visible(False)
-    figure.colorbar(points, ax=axis, label="attention alpha")
-    axis.legend(fontsize=8, frameon=False, loc="lower left")
+    figure.colorbar(scale, ax=axis, label="attention alpha")
+    axis.legend(handles=handles, fontsize=8, frameon=False, loc="lower left")
     return figure
 
 
