@@ -55,7 +55,10 @@ def test_other_folders_are_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(InvalidArgumentError, match="holds a 'gpt2': it must be one of numsym_modular_transformer"):
         read_adder(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidArgumentError, match="holds a None"):
+        read_adder(tmp_path / "empty")
+    with pytest.raises(InvalidArgumentError, match="there is no such file"):
         read_adder(tmp_path / "none")
 
 

@@ -53,13 +53,13 @@ def read_adder(path: str | os.PathLike) -> ModularTransformer | LinearModularMod
     """A modular adder from a published checkpoint (`model_*.pt`) or a folder that `save_pretrained` wrote.
 
     Raises:
-        FileNotFoundError: there is no such file or folder, or the folder has no `config.json`.
-        InvalidArgumentError: the folder holds a model of another kind.
+        InvalidArgumentError: there is no such file, or the folder holds no model or one of another kind.
     """
     path = Path(path)
     if not path.is_dir():
         return load_pizza(path)
-    kind = read_json(path / "config.json").get("model_type")
+    there = path / "config.json"
+    kind = read_json(there).get("model_type") if there.is_file() else None
     if kind not in CLASSES:
         raise InvalidArgumentError(f"model_path={str(path)!r} holds a {kind!r}: it must be one of {', '.join(CLASSES)}")
     return CLASSES[kind].from_pretrained(path).eval()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from numsym.errors import ModelMismatchError
+from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.models.modular import ModularTransformer, ModularTransformerConfig
 from numsym.models.modular_linear import LinearModularConfig, LinearModularModel
 from numsym.storage import read_json
@@ -29,20 +29,20 @@ def load_pizza(
             with addition mod C and never evaluated.
 
     Raises:
-        FileNotFoundError: one of the two files is missing.
+        InvalidArgumentError: one of the two files is missing.
         ModelMismatchError: the file is not a state dict of finite tensors, keys are missing or extra, a shape does not
             fit the configuration (C that is not the vocabulary among them), or the function is not addition mod C.
 
     Example:
         >>> load_pizza("model_missing.pt")
         Traceback (most recent call last):
-        FileNotFoundError: path='model_missing.pt' does not exist
+        numsym.errors.InvalidArgumentError: path='model_missing.pt' is not allowed: there is no such file
     """
     path = Path(path)
     config_path = path.with_name(f"config_{path.stem.removeprefix('model_')}.json") if config is None else Path(config)
     for name, file in (("path", path), ("config", config_path)):
         if not file.is_file():
-            raise FileNotFoundError(f"{name}={str(file)!r} does not exist")
+            raise InvalidArgumentError(f"{name}={str(file)!r} is not allowed: there is no such file")
     settings = _read_settings(config_path)
     p = _modulus(settings, config_path)
     weights = _read_weights(path)
