@@ -12,7 +12,7 @@ def test_recipes_are_read_by_name_by_path_and_as_they_are(tmp_path):
 
 
 def test_unknown_ones_are_listed():
-    with pytest.raises(UnknownNameError, match="unknown recipe in tasks 'objects': choose one of multi_object"):
+    with pytest.raises(UnknownNameError, match=r"unknown recipe in tasks 'objects': choose one of .*multi_object"):
         recipes.read("tasks", "objects")
     with pytest.raises(InvalidArgumentError, match=r"recipe 'no/such.yaml' is not allowed: there is no such file"):
         recipes.read("tasks", "no/such.yaml")

@@ -44,7 +44,10 @@ def run(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         )
     run_folder.add_metrics(read_json(folder / "adder" / "history.json"))
     run_folder.finish(result)
-    display.console.print(f"{result['verdict']}: right from epoch {result['first_epoch_right']} on; {folder}")
+    epoch = result["first_epoch_right"]
+    when = "never right on all held-out pairs" if epoch is None else f"right on all held-out pairs at epoch {epoch}"
+    display.console.print(f"{result['verdict']}: {when}")
+    display.console.print(f"run folder   {folder}")
     return result
 
 
