@@ -1,0 +1,106 @@
+"""How far apart the residue classes are: scatter matrices, the Fisher discriminant, and Theorem 1 of [F]."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from numsym.errors import InvalidArgumentError, check_at_least
+from numsym.probes.inputs import check_embeddings, check_numbers, check_period
+from numsym.probes.spectrum import period_power, residue_sums
+
+
+@dataclass(frozen=True)
+class Separability:
+    """Scatter between and within the residue classes mod T.
+
+    Attributes:
+        between: S_B, (d, d): the covariance of the class means, in squared units of the embeddings.
+        within: S_W, (d, d): the mean covariance inside the classes, without the ridge.
+        ridge: what is added to the diagonal of S_W wherever it is inverted, in squared units of the embeddings.
+        discriminant: the Fisher discriminant lmax((S_W + ridge)^-1 S_B), without unit.
+        lower: Theorem 1: Phi_T / ((T - 1) cond N lmin), with the condition number and the least eigenvalue of
+            S_W + ridge.
+        upper: Theorem 1: Phi_T / (N lmin).
+        trace: Tr(S_B).
+        power: Phi_T; Tr(S_B) = Phi_T / N.
+        count: N, how many numbers were used: the largest multiple of T.
+    """
+
+    between: Float[Tensor, "hidden hidden"]
+    within: Float[Tensor, "hidden hidden"]
+    ridge: float
+    discriminant: float
+    lower: float
+    upper: float
+    trace: float
+    power: float
+    count: int
+
+
+def separability(
+    embeddings: Float[Tensor, "number hidden"],
+    T: int,
+    *,
+    numbers: Sequence[int] | Int[Tensor, " number"] | None = None,
+    ridge: float | int = 1e-9,
+) -> Separability:
+    """Measure how far apart the residue classes mod T lie, and Theorem 1's bounds on it.
+
+    S_B = 1/T sum_r (mu_r - mu)(mu_r - mu)^T and S_W = 1/N sum_r sum_{n in C_r} (e(n) - mu_r)(e(n) - mu_r)^T, for the
+    residue classes C_r = {n : n = r mod T} with means mu_r. Theorem 1 supposes classes of equal size, so the last
+    N mod T numbers are left out. Computed in float64 throughout.
+
+    S_W is singular when there are fewer than d + T numbers. It is therefore inverted with a ridge (not with a
+    pseudo-inverse, which would drop just those directions in which the classes are perfectly apart), and both bounds
+    are those of S_W + ridge, for which the theorem holds as it stands.
+
+    Args:
+        embeddings: (N, d), row n the embedding of the n-th number.
+        T: the period, 2..N/2.
+        numbers: the numbers, if they do not start at 0; they must be consecutive.
+        ridge: the ridge as a share of the mean eigenvalue of the total scatter S_B + S_W; 0 adds none.
+
+    Raises:
+        InvalidArgumentError: T is not allowed, values not finite, numbers not consecutive, constant embeddings, or
+            ridge=0 with a singular S_W.
+
+    Source: [F], Theorem 1; the ridge is ours.
+    """
+    embeddings = check_embeddings(embeddings)
+    check_at_least("ridge", ridge, 0)
+    first = check_numbers(numbers, len(embeddings))
+    check_period(T, len(embeddings), parameter="T")
+    count = len(embeddings) // T * T
+    values = embeddings[:count].double()
+    values = values - values.mean(dim=0)
+    residues = (torch.arange(count, device=values.device) + first) % T
+    means = residue_sums(values, T, first) * (T / count)
+    inside = values - means[residues]
+    within, between = inside.mT @ inside / count, means.mT @ means / T
+    added = float(ridge) * float(within.trace() + between.trace()) / values.shape[1]
+    # Eigenvalues below zero are rounding.
+    eigenvalues, axes = torch.linalg.eigh(within)
+    eigenvalues = eigenvalues.clamp_min(0) + added
+    least, most = float(eigenvalues[0]), float(eigenvalues[-1])
+    if least <= most * values.shape[1] * torch.finfo(values.dtype).eps * (added == 0):
+        raise InvalidArgumentError(
+            f"ridge={ridge!r} is not allowed here: the {values.shape[1]} x {values.shape[1]} scatter within classes of "
+            f"{count} numbers is singular (or the embeddings are constant); give a ridge above 0, such as 1e-9"
+        )
+    # lmax(S_W^-1 S_B) is the largest squared singular value of the whitened class means.
+    whitened = (means @ axes) * eigenvalues.rsqrt()
+    power = period_power(values, T)
+    return Separability(
+        between=between,
+        within=within,
+        ridge=added,
+        discriminant=float(torch.linalg.matrix_norm(whitened, 2)) ** 2 / T,
+        lower=power / ((T - 1) * (most / least) * count * least),
+        upper=power / (count * least),
+        trace=float(between.trace()),
+        power=power,
+        count=count,
+    )

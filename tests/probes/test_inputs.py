@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from numsym.errors import InvalidArgumentError
+from numsym.probes import helix, period_power, residue, separability, shuffled, spectrum
+from numsym.probes.inputs import check_embeddings, check_numbers, check_period, check_periods
+
+PROBES = {
+    "spectrum": spectrum,
+    "period_power": lambda e, **k: period_power(e, 3, **k),
+    "residue": lambda e, **k: residue(e, [3], 3, **k),
+    "separability": lambda e, **k: separability(e, 3, **k),
+    "helix": lambda e, **k: helix(e, [3, 5], **k),
+}
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ([*range(29), 28], "numbers repeat"),
+        ([1, 0, *range(2, 30)], "numbers are not ordered: row 1 holds 0 after 1"),
+        ([*range(29), 30], "numbers miss some: 28 is followed by 30"),
+        (range(29), "one integer for each of the 30"),
+    ],
+)
+def test_every_probe_refuses_numbers_that_are_not_consecutive(probe, numbers, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        probe(torch.randn(30, 4), numbers=list(numbers))
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_every_probe_refuses_values_that_are_not_finite(probe, value):
+    embeddings = torch.randn(30, 4)
+    embeddings[7, 2] = value
+    with pytest.raises(InvalidArgumentError, match=r"NaN or infinite values in 1 of 30 rows \(the first is row 7\)"):
+        probe(embeddings)
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+def test_numbers_may_start_anywhere(probe):
+    probe(torch.randn(30, 4), numbers=torch.arange(17, 47))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened_and_double_stays(dtype):
+    assert check_embeddings(torch.randn(5, 2).to(dtype)).dtype == torch.float32
+    assert check_embeddings(torch.randn(5, 2).double()).dtype == torch.float64
+    wide, narrow = torch.randn(40, 8), None
+    narrow = wide.to(dtype)
+    assert spectrum(narrow).power.dtype == torch.float32
+    assert spectrum(wide.double()).power.dtype == torch.float64
+    assert period_power(narrow, 5) == pytest.approx(period_power(narrow.float(), 5))
+
+
+@pytest.mark.parametrize("bad", [torch.ones(5, 2, dtype=torch.int64), torch.randn(5), torch.randn(3, 2)])
+def test_what_is_not_a_matrix_of_numbers_is_refused(bad):
+    with pytest.raises(InvalidArgumentError, match="embeddings of shape"):
+        check_embeddings(bad)
+
+
+@pytest.mark.parametrize("period", [16, 1, 0, -3])
+def test_a_period_lies_between_two_and_half_the_numbers(period):
+    with pytest.raises(InvalidArgumentError, match=rf"T={period} is not allowed: a period is an integer of 2..15"):
+        check_period(period, 31, parameter="T")
+    with pytest.raises(InvalidArgumentError, match="half of the 31 numbers"):
+        period_power(torch.randn(31, 2), period)
+    assert check_period(15, 31) == 15
+
+
+@pytest.mark.parametrize("periods", [(), (3, 3)])
+def test_periods_are_one_or_more_and_different(periods):
+    with pytest.raises(InvalidArgumentError, match="one or more different periods"):
+        check_periods(periods, 30)
+
+
+def test_shuffling_moves_every_row_and_keeps_them_all():
+    embeddings = torch.arange(100.0)[:, None]
+    moved = shuffled(embeddings)
+    assert torch.equal(moved.sort(dim=0).values, embeddings)
+    assert (moved == embeddings).float().mean() < 0.1
+    assert torch.equal(moved, shuffled(embeddings))
+
+
+def test_the_first_number_comes_back():
+    assert check_numbers(None, 4) == 0
+    assert check_numbers(torch.tensor([5, 6, 7, 8]), 4) == 5
