@@ -3,12 +3,14 @@
 from numsym.interventions.base import AlignmentIntervention
 from numsym.interventions.boundless import BoundlessLinearAlignmentIntervention
 from numsym.interventions.config import load_config
+from numsym.interventions.fourier import FourierSubspaceIntervention
 from numsym.interventions.linear import LinearAlignmentIntervention
 from numsym.interventions.low_rank import LowRankLinearAlignmentIntervention
 
 __all__ = [
     "AlignmentIntervention",
     "BoundlessLinearAlignmentIntervention",
+    "FourierSubspaceIntervention",
     "LinearAlignmentIntervention",
     "LowRankLinearAlignmentIntervention",
     "load_config",

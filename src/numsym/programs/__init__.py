@@ -3,6 +3,7 @@
 Here goes what is computed, over variables; what is asked, and with which tokens, is a task (`numsym.tasks`).
 """
 
+from numsym.programs.addition import Addition, AdditionVocabulary
 from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocabulary, exchange, state_at, unroll
 from numsym.programs.counting import CountingProgram, CountingVocabulary, UpDown, UpUp
 from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
@@ -10,6 +11,8 @@ from numsym.programs.modular_sum import ModularOperands, ModularProgram, Modular
 __all__ = [
     "FULL",
     "PROGRAMS",
+    "Addition",
+    "AdditionVocabulary",
     "CountingProgram",
     "CountingVocabulary",
     "ModularOperands",

@@ -1,5 +1,6 @@
 """What is asked of a network: vocabularies, samples, splits. How it may be solved is a program (`numsym.programs`)."""
 
+from numsym.tasks.addition import AdditionTask
 from numsym.tasks.base import TASKS, Batch, Task
 from numsym.tasks.config import load_task
 from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
@@ -7,6 +8,7 @@ from numsym.tasks.modular import ModularAddition
 
 __all__ = [
     "TASKS",
+    "AdditionTask",
     "Batch",
     "CountingTask",
     "ModularAddition",

@@ -1,0 +1,73 @@
+"""The addition tasks of [F]: the same sum in one token or in several, and modular addition."""
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from numsym.errors import InvalidArgumentError, check_at_least
+from numsym.programs.addition import Addition, AdditionVocabulary
+from numsym.programs.base import Program, State
+from numsym.tasks.base import TASKS, Task
+
+
+@TASKS.register("addition")
+class AdditionTask(Task):
+    """A trial is `a + b = c`, each number written in `digits` tokens of base `base`, highest first.
+
+    With one digit a sum is one token (the single-token route of [F]); with more, every output token is
+    c_i = (a_i + b_i + carry) mod base (the multi-token route). Without `modular`, pairs are uniform over those whose
+    sum has no further digit; with it, a and b are uniform and the sum is taken modulo base^digits.
+
+    Args:
+        base: digits are 0..base-1, one token each.
+        digits: tokens a number.
+        modular: whether the sum wraps.
+
+    Raises:
+        InvalidArgumentError: base below 2, digits below 1, or numbers beyond 2^62.
+    """
+
+    name = "addition"
+    programs = ("addition",)
+    has_held_out = False
+
+    def __init__(self, *, base: int = 100, digits: int = 3, modular: bool = False):
+        check_at_least("base", base, 2)
+        check_at_least("digits", digits, 1)
+        if base**digits >= 2**61:
+            raise InvalidArgumentError(
+                f"digits={digits!r} is not allowed with base={base}: numbers must stay below 2^61 to be added in int64"
+            )
+        self.base, self.digits, self.modular = base, digits, modular
+        tokens = (*(str(digit) for digit in range(base)), "+", "=", "P")
+        self._vocabulary = AdditionVocabulary(tokens, pad=base + 2, base=base, plus=base, equals=base + 1)
+
+    @property
+    def vocabulary(self) -> AdditionVocabulary:
+        """The tokens; the id of a digit is the digit."""
+        return self._vocabulary
+
+    def draw(self, n: int, split: str, generator: torch.Generator | None) -> State:
+        """Pairs of numbers: `{"a": (n,), "b": (n,)}`."""
+        device = torch.device("cpu") if generator is None else generator.device
+        size = self.base**self.digits
+        a = torch.randint(size, (n,), generator=generator, device=device)
+        if self.modular:
+            return {"a": a, "b": torch.randint(size, (n,), generator=generator, device=device)}
+        # A rectangle of size x (size + 1) points is two copies of the triangle a + b < size, one turned around.
+        b = torch.randint(size + 1, (n,), generator=generator, device=device)
+        over = a + b >= size
+        return {"a": torch.where(over, size - 1 - a, a), "b": torch.where(over, size - b, b)}
+
+    def number(self, plan: State) -> Int[Tensor, "batch"]:
+        """The lowest digit of the sum."""
+        return (plan["a"] + plan["b"]) % self.base
+
+    def intervenable(self, input_ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+        """The digits of a and b: where a number can still be exchanged before the answer begins."""
+        v = self.vocabulary
+        return (input_ids < v.base) & ((input_ids == v.equals).cumsum(dim=1) == 0)
+
+    def _build(self, program: type[Program]) -> Addition:
+        assert issubclass(program, Addition)
+        return program(self.vocabulary, digits=self.digits)
