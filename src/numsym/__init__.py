@@ -5,9 +5,20 @@ Importing it registers its models with pyvene; everything else happens when it i
 
 from importlib.metadata import version
 
-from numsym import alignment, interventions, models, programs, tasks
+from numsym import alignment, interventions, models, probes, programs, tasks
 from numsym.alignment import align, align_many
 from numsym.training import evaluate, train
 
-__all__ = ["align", "align_many", "alignment", "evaluate", "interventions", "models", "programs", "tasks", "train"]
+__all__ = [
+    "align",
+    "align_many",
+    "alignment",
+    "evaluate",
+    "interventions",
+    "models",
+    "probes",
+    "programs",
+    "tasks",
+    "train",
+]
 __version__ = version("numsym")

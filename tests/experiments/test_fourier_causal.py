@@ -53,13 +53,14 @@ def test_harmonics_share_the_power_and_are_idle_when_ablating_them_costs_nothing
         assert cost < 0.08 if row["idle"] else cost > 0.005
 
 
-def test_a_run_writes_its_files_also_for_several_tokens(tmp_path):
-    config = FourierCausalConfig(
-        base=12, digits=2, modular=False, period=6, width=16, trials=20, controls=1, strongest=(1, 3),
-        training=AdderTraining(steps=2, checks=1, batch_size=8),
-    )  # fmt: skip
-    run(config, tmp_path)
-    saved = json.loads((tmp_path / "fourier_causal.json").read_text())
+def test_a_run_writes_its_files_also_for_several_tokens(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    task = {"base": 12, "digits": 2, "modular": False, "period": 6}
+    size = {"width": 16, "trials": 20, "controls": 1, "strongest": [1, 3]}
+    training = {"steps": 2, "checks": 1, "batch_size": 8}
+    experiment = {"name": "fourier_causal", **task, **size, "training": training}
+    run({"experiment": experiment, "seed": 0, "device": "cpu", "wandb": {}}, tmp_path)
+    saved = json.loads((tmp_path / "results.json").read_text())
     assert [row["rank"] for row in saved["ranks"]][1] == 5
     assert len(saved["harmonics"]) == 3
     assert "| harmonics of T = 6 | rank |" in (tmp_path / "fourier_causal.md").read_text()

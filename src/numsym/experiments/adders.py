@@ -1,8 +1,8 @@
 """The small adders that the Fourier experiments train: tied embeddings, AdamW or Muon, numbers as tokens."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +12,8 @@ from transformers.utils import ModelOutput
 
 from numsym.errors import check_at_least, check_between, check_name
 from numsym.tasks.addition import AdditionTask
+
+S = TypeVar("S")
 
 ARCHITECTURES = ("transformer", "gru", "lstm")
 OPTIMISERS = ("adamw", "muon")
@@ -156,10 +158,11 @@ def train_adder(
     torch.manual_seed(settings.seed)
     steppers = optimisers(model, settings)
     rates = [group["lr"] for stepper in steppers for group in stepper.param_groups]
-    log, sums, seen = AdderLog(), torch.zeros(3), 0
+    device = next(model.parameters()).device
+    log, sums, seen = AdderLog(), torch.zeros(3, device=device), 0
     marks = {round(i * settings.steps / settings.checks) for i in range(settings.checks + 1)}
     model.train()
-    for step, rows in enumerate(_batches(task, settings)):
+    for step, rows in enumerate(_batches(task, settings, device)):
         logits = model(input_ids=rows[:, :-1])["logits"][:, -task.digits :]
         answer = rows[:, -task.digits :]
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), answer.flatten())
@@ -169,7 +172,7 @@ def train_adder(
             means = (sums / seen).tolist()
             record = {"step": step, "loss": means[0], "accuracy": means[1], "digits": means[2]}
             log.records.append(record)
-            sums, seen = torch.zeros(3), 0
+            sums, seen = torch.zeros_like(sums), 0
             if on_check is not None:
                 on_check(record)
             if step == settings.steps or means[1] >= settings.stop_at:
@@ -187,7 +190,29 @@ def train_adder(
     return log
 
 
-def _batches(task: AdditionTask, settings: AdderTraining) -> Iterator[Int[Tensor, "batch pos"]]:
+def _batches(task: AdditionTask, settings: AdderTraining, device: torch.device) -> Iterator[Int[Tensor, "batch pos"]]:
     generator = torch.Generator().manual_seed(settings.seed)
     while True:
-        yield from task.sample(settings.batch_size * POOL, generator=generator).input_ids.split(settings.batch_size)
+        pool = task.sample(settings.batch_size * POOL, generator=generator).input_ids.to(device)
+        yield from pool.split(settings.batch_size)
+
+
+def settings_of(kind: type[S], config: Mapping[str, Any], **fixed: Any) -> S:
+    """Make an experiment's settings from its part of a composed configuration; `training` is made too if present.
+
+    Raises:
+        UnknownNameError: a key that the settings do not have.
+    """
+    given = {name: value for name, value in config["experiment"].items() if name != "name"}
+    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
+    for name in given:
+        check_name(f"key of experiment {config['experiment']['name']}", name, known)
+    if "training" in given:
+        given["training"] = AdderTraining(**given["training"], seed=config["seed"])
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}, **fixed)
+
+
+def device_of(config: Mapping[str, Any]) -> torch.device:
+    """The device that a composed configuration asks for; "auto" is CUDA where it is present."""
+    name = config["device"]
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

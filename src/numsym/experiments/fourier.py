@@ -1,17 +1,23 @@
 """Whether number embeddings of a real model have periods, and whether a probe reads n mod T ([F], figure 1)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
+from rich.table import Table
 from torch import Tensor
 
+from numsym import display
 from numsym.errors import NumsymError
+from numsym.experiments.adders import settings_of
 from numsym.probes import ResidueResult, Spectrum, residue, shuffled, spectrum
 from numsym.probes.sources import number_embeddings, number_tokens
-from numsym.storage import write_json, write_text
+from numsym.runs import RunFolder
+from numsym.storage import write_text
+from numsym.tracking import Tracker
 
 FINDING = {"high": (2, 5, 10), "near zero": (3, 7, 9)}
 
@@ -161,16 +167,42 @@ def as_dict(result: FourierResult) -> dict[str, Any]:
     }
 
 
-def run(config: FourierConfig, folder: Path) -> FourierResult:
-    """Measure, and write `fourier.json`, `fourier.md` and `fourier.png` into an existing folder."""
-    from numsym.plots.fourier import spectrum_and_kappa
+def show(result: FourierResult) -> None:
+    """Print the kappa table with the spectral peaks."""
+    title = f"n mod T read from held-out numbers 0..{result.config.numbers - 1}: Cohen's kappa x 100"
+    shown = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    shown.add_column("system", no_wrap=True)
+    periods = list(next(iter(result.probes.values())).kappa)
+    for period in periods:
+        shown.add_column(str(period), justify="right", no_wrap=True)
+    shown.add_column("spectral peaks (x median)")
+    for name, probe in result.probes.items():
+        peaks = short_peaks(result.spectra[name], result.config)
+        found = ", ".join(f"{period:.3g} ({height:.1f})" for period, height in peaks) or "none"
+        shown.add_row(name, *(str(round(probe.kappa[period])) for period in periods), found)
+    display.console.print(shown)
+    display.console.print(finding(result), highlight=False)
 
-    result = measure(config)
-    write_json(folder / "fourier.json", as_dict(result))
-    write_text(folder / "fourier.md", f"{table(result)}\n\n{finding(result)}\n")
-    name = next(iter(result.probes))
-    figure = spectrum_and_kappa(
-        result.spectra, result.probes, title=f"Numbers 0..{config.numbers - 1} in the token embeddings of {name}"
-    )
-    figure.savefig(folder / "fourier.png", dpi=150)
+
+def run(config: Mapping[str, Any], folder: Path) -> FourierResult:
+    """Measure, print the table, and write `results.json`, `fourier.md` and `fourier.png` into the run folder."""
+    from numsym.plots.fourier import spectrum_and_kappa
+    from numsym.plots.style import write
+
+    settings = settings_of(FourierConfig, config, seed=config["seed"])
+    run_folder = RunFolder(folder, config)
+    with Tracker(folder, config, **config["wandb"]) as tracker:
+        result = measure(settings)
+        write_text(run_folder / "fourier.md", f"{table(result)}\n\n{finding(result)}\n")
+        name = next(iter(result.probes))
+        title = f"Numbers 0..{settings.numbers - 1} in the token embeddings of {name}"
+        figure = spectrum_and_kappa(result.spectra, result.probes, title=title)
+        tracker.image("fourier", write(figure, run_folder / "fourier.png"))
+        kappa = {
+            name: {f"kappa_{T}": value for T, value in probe.kappa.items()} for name, probe in result.probes.items()
+        }
+        tracker.table("kappa", [{"system": name, **values} for name, values in kappa.items()])
+        run_folder.finish(as_dict(result))
+    show(result)
+    display.console.print(f"run folder   {folder}")
     return result

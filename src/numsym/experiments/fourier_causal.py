@@ -1,8 +1,7 @@
 """Whether an adder uses its Fourier features: rotate the period-T subspace of a number, or ablate it ([F], [P])."""
 
-import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from numsym import display
 from numsym._pyvene import pv
 from numsym.errors import check_at_least
-from numsym.experiments.adders import AdderTraining, Record, build, train_adder
+from numsym.experiments.adders import AdderTraining, Record, build, device_of, settings_of, train_adder
 from numsym.interventions.fourier import FourierSubspaceIntervention, waves
-from numsym.storage import write_json, write_text
+from numsym.runs import RunFolder
+from numsym.storage import new_folder, write_text
 from numsym.tasks.addition import AdditionTask
-
-logger = logging.getLogger(__name__)
+from numsym.tracking import Tracker
 
 PLACE = {"layer": 0, "component": "block_input", "unit": "pos"}
 
@@ -44,7 +44,7 @@ class FourierCausalConfig:
     digits: int = 1
     modular: bool = True
     period: int | None = None
-    strongest: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
+    strongest: tuple[int, ...] = (1, 2, 4, 8, 12, 16, 20)
     controls: int = 5
     trials: int = 1000
     width: int = 128
@@ -73,17 +73,17 @@ class Bench:
         self.model, self.task, self.config = model, task, config
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         batch = task.sample(config.trials, generator=self.generator)
-        self.inputs = batch.input_ids[:, :-1]
-        self.truth = batch.input_ids[:, -1]
+        device = next(model.parameters()).device
+        self.inputs, self.truth = batch.input_ids[:, :-1].to(device), batch.input_ids[:, -1].to(device)
         self.position = task.digits - 1
-        self.shifts = torch.randint(1, config.T, (config.trials,), generator=self.generator)
+        self.shifts = torch.randint(1, config.T, (config.trials,), generator=self.generator).to(device)
         self.plain = self.answers(None)
 
     @torch.no_grad()
     def states(self) -> Float[Tensor, "number hidden"]:
         """The states of the digits 0..base-1 at the place of the intervention."""
         rows = self.inputs[:1].repeat(self.task.base, 1)
-        rows[:, self.position] = torch.arange(self.task.base)
+        rows[:, self.position] = torch.arange(self.task.base, device=rows.device)
         seen: list[Tensor] = []
         # Not `output_hidden_states`: pyvene takes away the hooks with which transformers records them.
         hook = self.model.transformer.h[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
@@ -148,7 +148,7 @@ def by_harmonic(bench: Bench, count: int = 8) -> list[dict[str, Any]]:
     It is idle when ablating it changes the share of right answers by less than two standard errors.
     """
     config, states = bench.config, bench.states()
-    numbers, found = torch.arange(bench.task.base), []
+    numbers, found = torch.arange(bench.task.base, device=states.device), []
     total = float((states - states.mean(dim=0)).square().sum())
     before = float((bench.plain == bench.truth).double().mean())
     for harmonic in range(1, config.T // 2 + 1):
@@ -188,23 +188,36 @@ def table(ranks: list[dict[str, Any]], harmonics: list[dict[str, Any]], config: 
     return "\n".join(lines)
 
 
-def train(config: FourierCausalConfig) -> tuple[Any, AdditionTask, list[Record]]:
+def train(
+    config: FourierCausalConfig, on_check: Callable[[Record], None] | None = None, device: torch.device | str = "cpu"
+) -> tuple[Any, AdditionTask, list[Record]]:
     """Train the transformer that is intervened on; return it, its task, and the records of its training."""
     task = AdditionTask(base=config.base, digits=config.digits, modular=config.modular)
     torch.manual_seed(config.training.seed)
-    model = build("transformer", task, width=config.width, layers=config.layers, spread=config.width**-0.5)
-    log = train_adder(model, task, config.training)
-    logger.info("trained: %s", log.records[-1])
-    return model, task, log.records
+    model = build("transformer", task, width=config.width, layers=config.layers, spread=config.width**-0.5).to(device)
+    return model, task, train_adder(model, task, config.training, on_check).records
 
 
-def run(config: FourierCausalConfig, folder: Path) -> dict[str, Any]:
-    """Train, intervene, and write `fourier_causal.json` and `fourier_causal.md` into an existing folder."""
-    model, task, records = train(config)
-    bench = Bench(model, task, config)
-    ranks, harmonics = by_rank(bench), by_harmonic(bench)
-    result = {"config": asdict(config), "training": records, "ranks": ranks, "harmonics": harmonics}
-    write_json(folder / "fourier_causal.json", result)
-    write_text(folder / "fourier_causal.md", table(ranks, harmonics, config) + "\n")
-    model.save_pretrained(folder / "model")
-    return result
+def run(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Train, intervene, print both tables; write `results.json`, `fourier_causal.md` and `model/`."""
+    settings = settings_of(FourierCausalConfig, config, seed=config["seed"])
+    run_folder = RunFolder(folder, config)
+    with Tracker(folder, config, **config["wandb"]) as tracker:
+        with display.stage("training", settings.training.steps) as stage:
+
+            def check(record: Record) -> None:
+                stage.to(int(record["step"]), accuracy=record["accuracy"])
+                tracker.log("training", record)
+
+            model, task, records = train(settings, check, device_of(config))
+        bench = Bench(model, task, settings)
+        ranks, harmonics = by_rank(bench), by_harmonic(bench)
+        text = table(ranks, harmonics, settings)
+        with new_folder(run_folder / "model") as path:
+            model.save_pretrained(path)
+        write_text(run_folder / "fourier_causal.md", text + "\n")
+        tracker.table("ranks", [{**row, "harmonics": str(row["harmonics"])} for row in ranks])
+        run_folder.finish({"training": records, "ranks": ranks, "harmonics": harmonics})
+    display.console.print(text, highlight=False, soft_wrap=True, markup=False)
+    display.console.print(f"run folder   {folder}")
+    return {"training": records, "ranks": ranks, "harmonics": harmonics}

@@ -1,7 +1,7 @@
 """Whether addition makes number embeddings periodic, with a sum in one token and in several ([F], addition)."""
 
-import logging
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,22 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from numsym import display
 from numsym.errors import check_name
-from numsym.experiments.adders import AdderTraining, build, number_rows, train_adder
+from numsym.experiments.adders import (
+    AdderTraining,
+    Record,
+    build,
+    device_of,
+    number_rows,
+    settings_of,
+    train_adder,
+)
 from numsym.probes import period_power, residue, spectrum
-from numsym.storage import write_json, write_text
+from numsym.runs import RunFolder
+from numsym.storage import new_folder, read_json, write_json, write_text
 from numsym.tasks.addition import AdditionTask
-
-logger = logging.getLogger(__name__)
+from numsym.tracking import Tracker
 
 ROUTES = {"single": 1, "multi": 3}
 """Tokens a number, by route: [F] compares one with three."""
@@ -83,43 +92,62 @@ def measure(embeddings: Tensor, config: TwoRoutesConfig) -> dict[str, float]:
     }
 
 
-def run(config: TwoRoutesConfig, folder: Path) -> dict[str, Any]:
-    """Train every combination; write `two_routes.json`, `.md`, `.png` and `embeddings.safetensors` into `folder`.
+def run(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Train every combination, and write its figures by step and a summary into the run folder.
 
-    The files are written anew after each run, so what is there counts when it is stopped.
+    A finished combination is a folder in `runs/` with `run.json` and `embeddings.safetensors` (of the numbers, at the
+    end); an interrupted experiment goes on after them. `two_routes.md` and `two_routes.png` are written anew after
+    each, `results.json` at the end.
     """
-    runs: dict[str, Any] = {}
-    tensors: dict[str, Tensor] = {}
-    for architecture in config.architectures:
-        for optimiser in config.optimisers:
-            for route in config.routes:
-                name = f"{route} {architecture}, {optimiser}"
-                runs[name], tensors[name] = _train(route, architecture, optimiser, config)
-                logger.info("%s: %s", name, runs[name]["records"][-1])
-                _write(runs, tensors, config, folder)
+    settings = settings_of(TwoRoutesConfig, config)
+    run_folder, runs = RunFolder(folder, config), {}
+    with Tracker(folder, config, **config["wandb"]) as tracker:
+        for architecture in settings.architectures:
+            for optimiser in settings.optimisers:
+                for route in settings.routes:
+                    place = f"runs/{route}_{architecture}_{optimiser}"
+                    if not run_folder.done(place):
+                        _train(route, architecture, optimiser, settings, device_of(config), run_folder / place)
+                    found = read_json(run_folder / place / "run.json")
+                    runs[f"{route} {architecture}, {optimiser}"] = found
+                    for record in found["records"]:
+                        tracker.log(f"{route}_{architecture}_{optimiser}", record)
+                    image = _summary(runs, settings, folder)
+        tracker.image("two_routes", image)
+        run_folder.finish({"runs": runs})
+    display.console.print(f"run folder   {folder}")
     return runs
 
 
-def _train(route: str, architecture: str, optimiser: str, config: TwoRoutesConfig) -> tuple[dict[str, Any], Tensor]:
+def _train(
+    route: str, architecture: str, optimiser: str, config: TwoRoutesConfig, device: torch.device, place: Path
+) -> None:
+    """Train one combination and write its folder."""
     task = AdditionTask(base=config.base, digits=ROUTES[route])
     torch.manual_seed(config.training.seed)
-    model = build(architecture, task, width=config.width)
+    model = build(architecture, task, width=config.width).to(device)
     settings = replace(config.training, optimiser=optimiser)
-    log = train_adder(
-        model, task, settings, on_check=lambda record: record.update(measure(number_rows(model, task), config))
-    )
-    rows = number_rows(model, task)
+    with display.stage(f"{route} {architecture} {optimiser}", settings.steps) as stage:
+
+        def check(record: Record) -> None:
+            record.update(measure(number_rows(model, task), config))
+            stage.to(int(record["step"]), accuracy=record["accuracy"], kappa_2=record["kappa_2"])
+
+        log = train_adder(model, task, settings, on_check=check)
+    rows = number_rows(model, task).cpu()
     peaks = [list(peak) for peak in spectrum(rows).peaks(5, 2.0)]
-    return {"route": route, "records": log.records, "peaks": peaks}, rows
+    place.parent.mkdir(exist_ok=True)
+    with new_folder(place) as path:
+        write_json(path / "run.json", {"route": route, "records": log.records, "peaks": peaks})
+        save_file({"numbers": rows.contiguous()}, path / "embeddings.safetensors")
 
 
-def _write(runs: dict[str, Any], tensors: dict[str, Tensor], config: TwoRoutesConfig, folder: Path) -> None:
+def _summary(runs: dict[str, Any], config: TwoRoutesConfig, folder: Path) -> Path:
     from numsym.plots.fourier import over_training
+    from numsym.plots.style import write
 
-    write_json(folder / "two_routes.json", {"config": asdict(config), "runs": runs})
     write_text(folder / "two_routes.md", table(runs, config) + "\n")
-    save_file({name: rows.contiguous() for name, rows in tensors.items()}, folder / "embeddings.safetensors")
-    longest = config.base // 2
+    longest = max(config.power_periods)
     labels = {
         "accuracy": "trials right",
         "kappa_2": "kappa x 100, T = 2",
@@ -129,12 +157,10 @@ def _write(runs: dict[str, Any], tensors: dict[str, Tensor], config: TwoRoutesCo
         f"phi_{longest}": f"share of power at period {longest} and harmonics",
     }
     curves = {name: run["records"] for name, run in runs.items()}
-    known = {
-        key: label for key, label in labels.items() if all(key in record for record in next(iter(curves.values())))
-    }
-    over_training(curves, known, title="Addition in one token (dashed) and in three (solid)").savefig(
-        folder / "two_routes.png", dpi=150
-    )
+    measured = next(iter(curves.values()))[0]
+    known = {key: label for key, label in labels.items() if key in measured}
+    figure = over_training(curves, known, title="Addition in one token (dashed) and in three (solid)")
+    return write(figure, folder / "two_routes.png")
 
 
 def table(runs: dict[str, Any], config: TwoRoutesConfig) -> str:
