@@ -1,11 +1,12 @@
 """The batched mod-T probe against scikit-learn, fit by fit: same folds, same penalty, same two threads.
 
-`python -m benchmarks.probes [--output probes.json]` prints the ratio of the two times, measured in one run.
+`python -m benchmarks.probes` prints the ratio of the two times, measured in one run, and writes `results/probes.json`.
 """
 
 import argparse
 import statistics
 import time
+from pathlib import Path
 
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -77,9 +78,10 @@ def measure(C: float) -> dict:
 def main() -> None:
     """Run the comparison, print a line a penalty and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", default="probes.json")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "probes.json")
     parser.add_argument("--penalties", type=float, nargs="+", default=[0.01, 1.0], help="the C to compare at")
     arguments = parser.parse_args()
+    arguments.output.parent.mkdir(exist_ok=True)
     torch.set_num_threads(THREADS)
     print(f"mod-T probe, T = 2..10, {FOLDS} folds, N = {NUMBERS}, d = {WIDTH}, {THREADS} threads", flush=True)
     rows = []
