@@ -28,7 +28,7 @@ def test_the_tables_fit_a_terminal_of_80_and_say_what_was_measured():
     assert row[-2:] == [f"{100 * result.floor:.1f}", "-"]
     row = printed(display.controls_table([result])).splitlines()[-1].split()
     assert row[3:6] == [f"{100 * result.controls['permuted'].value:.1f}", "-", "-"]
-    assert row[6:] == ["2", "no"]
+    assert row[6:] == ["2", "no", f"{result.tokens_off:.2f}"]
 
 
 def test_the_meaning_fits_too():

@@ -1,5 +1,6 @@
 import os
 import socket
+import time
 
 import pytest
 
@@ -50,9 +51,13 @@ def test_an_offline_run_holds_config_curves_table_and_artifact(tmp_path):
         tracker.artifact(tmp_path / "found", name="count_laf", kind="alignment")
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     (log,) = run.glob("run-*.wandb")
-    content = log.read_bytes()
-    for text in (b"multi_object", b"training/loss", b"count_laf", b"results"):
-        assert text in content
+    wanted = (b"multi_object", b"training/loss", b"count_laf", b"results")
+    # wandb's own process writes the file, and finishing does not wait for the disk.
+    for _ in range(150):
+        if all(text in log.read_bytes() for text in wanted):
+            break
+        time.sleep(0.2)
+    assert [text for text in wanted if text not in log.read_bytes()] == []
     tables = list(run.glob("files/media/table/*.json"))
     assert len(tables) == 1
     assert "0.987654321" in tables[0].read_text()

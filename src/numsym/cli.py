@@ -27,7 +27,8 @@ def experiments() -> list[str]:
 def run(config: DictConfig) -> None:
     """Run one composed configuration."""
     plain = recipes.plain(config)
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    absolute = HydraConfig.get().runtime.output_dir
+    folder = Path(min(absolute, os.path.relpath(absolute), key=len))
     name = check_name("experiment", plain["experiment"]["name"], experiments())
     try:
         importlib.import_module(f"numsym.experiments.{name}").run(plain, folder)

@@ -19,9 +19,12 @@ floor: no exchange. ceiling: the whole state exchanged, all variables with it.""
 
 CONTROLS_MEANING = """\
 What a map reaches by itself: permuted, the same search with sources that tell
-nothing; untrained, the same search on fresh weights; neurons, k single ones."""
+nothing; untrained, the same search on fresh weights; neurons, k single ones.
+off: tokens too many or too few, on average, when the model runs on by itself."""
 
-SWITCHED_OFF = "The controls were switched off: a dash was not measured."
+SWITCHED_OFF = """\
+The controls were switched off: a dash was not measured.
+off: tokens too many or too few, on average, when the model runs on by itself."""
 
 CONTROLS = ("permuted", "untrained", "neurons")
 
@@ -82,11 +85,12 @@ def results_table(results: Sequence[AlignmentResult]) -> Table:
 def controls_table(results: Sequence[AlignmentResult]) -> Table:
     """One row an alignment: what the same search makes of the same map where there is nothing to find."""
     table = _table("controls")
-    for heading in (*CONTROLS, "steps", "converged"):
+    for heading in (*CONTROLS, "steps", "converged", "off"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         shares = [percent(result.controls.get(name)) for name in CONTROLS]
-        table.add_row(*_what(result), *shares, str(result.steps), "yes" if result.converged else "no")
+        off = "-" if result.tokens_off is None else f"{result.tokens_off:.2f}"
+        table.add_row(*_what(result), *shares, str(result.steps), "yes" if result.converged else "no", off)
     return table
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from numsym._pyvene import pv
 from numsym.alignment import controls as control
+from numsym.alignment.free_running import free_running
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.alignment.pyvene_engine import PyveneEngine, device_of, unintervened
@@ -287,6 +288,10 @@ class _Run:
         h = self.hypotheses[index]
         kept = data.held_out
         held_out = None if kept is None else Measurement.of(_right(engine, index, kept), kept)
+        free = None
+        if isinstance(engine, RecurrentEngine):
+            generator = torch.Generator(device_of(self.model)).manual_seed(h.seed)
+            free = free_running(engine, index, data.test, self.task.program(h.program), generator)
         return AlignmentResult(
             task=self.task.name,
             program=h.program,
@@ -300,6 +305,8 @@ class _Run:
             converged=progress.converged,
             test=Measurement.of(_right(engine, index, data.test), data.test),
             held_out=held_out,
+            free_running=None if free is None else Share.of(free.right),
+            tokens_off=None if free is None else free.off,
             controls=shares,
             records=progress.records,
             model_hash=hash_of(self.model),

@@ -148,6 +148,17 @@ class RecurrentEngine:
         wrong[scored] = logits.detach().argmax(-1) != targets
         return total / torch.bincount(owner, minlength=len(alive)), list((~wrong.any(1)).split(len(rows[0])))
 
+    def exchanged(
+        self, index: int, prepared: Prepared
+    ) -> tuple[Float[Tensor, "batch vocab"], list[Float[Tensor, "batch hidden"]]]:
+        """After the exchange, at its position: the logits of the next token, and the states of every layer."""
+        layers, states = self.model.recurrent_layers, list(prepared.others)
+        states.insert(self.layer, self._exchange([prepared], [index]))
+        for above in range(self.layer + 1, len(layers)):
+            below = layers[above - 1].output(states[above - 1])
+            states[above] = layers[above].states(below[:, None], None, states[above])[:, 0]
+        return self.model.decoder(layers[-1].output(states[-1])), states
+
     def _exchange(self, parts: list[Prepared], alive: list[int]) -> Float[Tensor, "batch hidden"]:
         """The states after the exchange, in the order of `alive`."""
         changed: dict[int, Tensor] = {}

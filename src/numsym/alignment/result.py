@@ -63,6 +63,9 @@ class AlignmentResult:
         steps, converged: optimiser steps, and whether validation IIA reached the goal.
         test: IIA on numbers that training used.
         held_out: IIA on numbers kept out of training and search; `None` where there are none.
+        free_running: IIA on the pairs of `test` when the model consumes its own predictions; `None` for models that do
+            not continue from a state.
+        tokens_off: how many tokens the model then says too many or too few, on average; `None` likewise.
         controls: name -> share; see `numsym.alignment.controls`. A control that was not run is not there.
         records: the course of the search.
         model_hash: of the weights that the alignment was fitted to.
@@ -82,6 +85,8 @@ class AlignmentResult:
     converged: bool
     test: Measurement
     held_out: Measurement | None
+    free_running: Share | None
+    tokens_off: float | None
     controls: dict[str, Share]
     records: list[dict[str, float | int]]
     model_hash: str
@@ -157,6 +162,7 @@ class AlignmentResult:
         check_hash(model, plain["model_hash"])
         intervenable = load(Path(path), model)
         plain |= {name: _measurement(plain[name]) for name in ("test", "held_out")}
+        plain["free_running"] = plain["free_running"] and Share(**plain["free_running"])
         plain["controls"] = {name: Share(**share) for name, share in plain["controls"].items()}
         plain |= {"variables": tuple(plain["variables"]), "site": Site(**plain["site"])}
         return cls(**plain, intervention=next(iter(intervenable.interventions.values())), model=model)
