@@ -2,7 +2,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
+from numsym.tasks import MultiObject
 
 
 def make(cell="gru", **changes):
@@ -51,6 +52,23 @@ def test_padding_on_either_side_gives_the_same_logits(generator):
     left = model(torch.cat([pad, ids], 1), torch.cat([zero, one], 1).bool()).logits[:, 3:]
     torch.testing.assert_close(right, model(ids).logits, atol=1e-6, rtol=0)
     torch.testing.assert_close(left, model(ids).logits, atol=1e-6, rtol=0)
+
+
+def test_it_goes_on_by_itself_from_any_state(generator):
+    """Against whole passes over the growing sequence, and against a network that is known to count."""
+    model = make("lstm", num_layers=2)
+    ids = torch.randint(9, (4, 5), generator=generator)
+    got = model.generate(ids, max_new_tokens=6)
+    grown = ids
+    for _ in range(6):
+        grown = torch.cat([grown, model(grown).logits[:, -1:].argmax(-1)], 1)
+    assert torch.equal(got, grown[:, 5:])
+    states = [layer[:, 2] for layer in model.states(ids)]
+    assert torch.equal(model.generate(ids[:, 3:], states, max_new_tokens=6), got)
+    task = MultiObject()
+    words = torch.tensor([[task.vocabulary.tokens.index(w) for w in ["B", "D0", "D2", "D1", "T"]]])
+    said = counting_gru(task.vocabulary).generate(words, eos_token_id=task.vocabulary.eos)
+    assert task.text(said[0]) == "R R R E"
 
 
 @pytest.mark.parametrize(

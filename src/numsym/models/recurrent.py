@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -136,6 +137,41 @@ class RecurrentLM(PreTrainedModel):
             after.append(layer.states(hidden, None, start)[:, 0])
             hidden = layer.output(after[-1])[:, None]
         return self.decoder(hidden[:, 0]), after
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Int[Tensor, "batch pos"],
+        states: list[Float[Tensor, "batch hidden"]] | None = None,
+        *,
+        max_new_tokens: int = 50,
+        eos_token_id: int | None = None,
+        pad_token_id: int = 0,
+    ) -> Int[Tensor, "batch new"]:
+        """Consume `input_ids` from any states, then go on greedily with the model's own tokens.
+
+        Args:
+            input_ids: at least one token a row.
+            states: of every layer before `input_ids`; by default those of the beginning. The states after an
+                intervention go here.
+            max_new_tokens: the most tokens to add.
+            eos_token_id: the token after which a row is filled up.
+            pad_token_id: what it is filled up with.
+
+        Returns:
+            The new tokens alone.
+        """
+        states = self.initial_states(len(input_ids)) if states is None else states
+        for position in range(input_ids.shape[1]):
+            logits, states = self.step(input_ids[:, position], states)
+        ended, new = torch.zeros_like(input_ids[:, 0], dtype=torch.bool), []
+        for _ in range(max_new_tokens):
+            new.append(torch.where(ended, pad_token_id, logits.argmax(-1)))
+            ended = ended | (new[-1] == eos_token_id) if eos_token_id is not None else ended
+            if bool(ended.all()):
+                break
+            logits, states = self.step(new[-1], states)
+        return torch.stack(new, 1)
 
     def initial_states(self, batch: int) -> list[Float[Tensor, "batch hidden"]]:
         """The states before the first token: zeros."""
