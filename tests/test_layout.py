@@ -24,7 +24,15 @@ def test_every_source_file_has_a_test_file_of_its_name():
 def test_what_is_exported_exists_and_is_documented():
     for name in numsym.__all__:
         assert getattr(numsym, name).__doc__, name
-    for module in (numsym.alignment, numsym.interventions, numsym.models, numsym.programs, numsym.tasks):
+    for module in (
+        numsym.alignment,
+        numsym.circuits,
+        numsym.probes,
+        numsym.interventions,
+        numsym.models,
+        numsym.programs,
+        numsym.tasks,
+    ):
         for name in module.__all__:
             assert getattr(module, name, None) is not None, f"{module.__name__}.{name}"
 

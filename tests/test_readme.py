@@ -26,7 +26,10 @@ TINY = [
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
 def test_python_blocks_run(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    names: dict = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+    if "result" in names:
+        assert names["result"].iia > names["result"].floor
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("numsym experiment=")])

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -128,38 +129,38 @@ def train(
     optimiser = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=learning_rate)
     log, started, losses = TrainingLog(), time.perf_counter(), []
     model.train()
-    for batch in _batches(task, batch_size, generator, device):
-        logits, targets, _ = next_token_logits(model, batch)
-        loss = nn.functional.cross_entropy(logits, targets)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), clip)
-        optimiser.step()
-        losses.append(loss.detach())
+    for batch in islice(_batches(task, batch_size, generator, device), steps):
+        losses.append(_step(model, batch, optimiser, clip))
         log.steps += 1
-        if log.steps % check_every == 0 or log.steps == steps:
-            accuracy = evaluate(model, task, n=400, generator=generator).accuracy
-            record = {"step": log.steps, "loss": torch.stack(losses).mean().item(), "accuracy": accuracy}
-            log.records.append(record)
-            losses = []
-            if on_check is not None:
-                on_check(record)
-            log.reached = accuracy >= stop_at and (
-                evaluate(model, task, n=CONFIRM, generator=generator).accuracy >= stop_at
-            )
-            model.train()
-        if log.reached or log.steps >= steps:
+        if log.steps % check_every and log.steps < steps:
+            continue
+        accuracy = evaluate(model, task, n=400, generator=generator).accuracy
+        record = {"step": log.steps, "loss": torch.stack(losses).mean().item(), "accuracy": accuracy}
+        log.records.append(record)
+        losses = []
+        if on_check is not None:
+            on_check(record)
+        if accuracy >= stop_at and evaluate(model, task, n=CONFIRM, generator=generator).accuracy >= stop_at:
+            log.reached = True
             break
+        model.train()
     model.eval()
     log.seconds = time.perf_counter() - started
     if not log.reached:
-        logger.warning(
-            "training ended after steps=%d without reaching stop_at=%g: the last trial accuracy is %g",
-            steps,
-            stop_at,
-            log.records[-1]["accuracy"],
-        )
+        message = "training ended after steps=%d without reaching stop_at=%g: the last trial accuracy is %g"
+        logger.warning(message, steps, stop_at, log.records[-1]["accuracy"])
     return log
+
+
+def _step(model: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, clip: float | int) -> Tensor:
+    """One optimiser step; returns the loss before it."""
+    logits, targets, _ = next_token_logits(model, batch)
+    loss = nn.functional.cross_entropy(logits, targets)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), clip)
+    optimiser.step()
+    return loss.detach()
 
 
 def _batches(task: Task, size: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:

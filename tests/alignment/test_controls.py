@@ -61,6 +61,16 @@ def test_a_count_in_one_neuron_is_found_by_its_weight():
     assert single_neurons(model, Site(), train, test, 1).all()
 
 
+def test_a_model_that_is_not_made_from_its_config_is_named(known):
+    class Odd(torch.nn.Module):
+        def __init__(self, width, depth):
+            super().__init__()
+            self.config = known.config
+
+    with pytest.raises(ValueError, match="controls with 'untrained' is not allowed for Odd: it is not made from its"):
+        untrained(Odd(1, 2), 0)
+
+
 def test_an_untrained_twin_has_the_shape_and_none_of_the_weights():
     torch.manual_seed(0)
     model = RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=8))

@@ -20,6 +20,7 @@ from numsym.alignment.pairs import Pairs
 from numsym.alignment.pyvene_engine import PyveneEngine, device_of
 from numsym.alignment.search import correct
 from numsym.alignment.site import Site
+from numsym.errors import InvalidArgumentError
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 
@@ -71,5 +72,11 @@ def untrained(model: nn.Module, seed: int) -> nn.Module:
     """The same architecture with fresh weights, drawn as its constructor draws them (from its config)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        twin = type(model)(copy.deepcopy(model.config))
+        try:
+            twin = type(model)(copy.deepcopy(model.config))
+        except TypeError as error:
+            raise InvalidArgumentError(
+                f"controls with 'untrained' is not allowed for {type(model).__name__}: it is not made from its config "
+                f"alone ({error}); name the other controls instead"
+            ) from error
     return twin.to(device_of(model)).requires_grad_(False).eval()

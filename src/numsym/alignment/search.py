@@ -104,7 +104,8 @@ def search(
         settings: see `SearchSettings`.
         on_check: called with the index of an alignment and its new record.
     """
-    train, valid = ([engine.prepare(pairs) for pairs in sets] for sets in (training, validation))
+    prepared = {id(pairs): engine.prepare(pairs) for pairs in _distinct([*training, *validation])}
+    train, valid = ([prepared[id(pairs)] for pairs in sets] for sets in (training, validation))
     orders = [_Order(len(pairs), settings.batch_size, seed) for pairs, seed in zip(training, seeds, strict=True)]
     optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate)
     runs = [Progress(best=engine.snapshot(i)) for i in range(len(training))]
@@ -134,6 +135,11 @@ def search(
     for index, run in enumerate(runs):
         engine.restore(index, run.best)
     return runs
+
+
+def _distinct(sets: list[Pairs]) -> list[Pairs]:
+    """The same pairs may serve several alignments."""
+    return list({id(pairs): pairs for pairs in sets}.values())
 
 
 def _update(
