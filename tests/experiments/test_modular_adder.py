@@ -46,7 +46,6 @@ def test_runs_are_collected(tmp_path):
 def test_the_command_trains_from_the_recipe(composed, tmp_path):
     config = composed(
         "experiment=modular_adder",
-        "tasks=modular_addition",
         "tasks.arguments.p=5",
         "tasks.model.hidden_size=8",
         "tasks.model.alpha=0.25",
@@ -60,12 +59,12 @@ def test_the_command_trains_from_the_recipe(composed, tmp_path):
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
     assert collect([tmp_path]) == [result]
     with pytest.raises(InvalidArgumentError, match="tasks='multi_object' is not allowed here: use tasks=modular_add"):
-        train_from(composed("experiment=modular_adder"), tmp_path / "other")
+        train_from(composed("experiment=modular_adder", "tasks=multi_object"), tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
 def test_the_recipe_has_the_settings_of_the_paper(composed):
-    recipe = composed("experiment=modular_adder", "tasks=modular_addition")["tasks"]
+    recipe = composed("experiment=modular_adder")["tasks"]
     assert ModularTrainingSettings(**recipe["training"] | {"betas": (0.9, 0.98)}) == ModularTrainingSettings()
     assert recipe["training"]["betas"] == [0.9, 0.98]
     assert recipe["arguments"]["p"] == 59
