@@ -95,7 +95,8 @@ def one_step(width: int = 128, batch: int = 256) -> list[dict]:
         head = f"search step, GRU {width}, batch {batch}, {name}"
         for other, ratio, target in (
             ("pyvene", times["pyvene"] / times["resumed"], ">= 6"),
-            ("pyvene over torch's GRU", times["pyvene over torch's GRU"] / times["resumed"], ">= 6"),
+            # Not what the target speaks of: what the pyvene route was before models had a packed recurrence.
+            ("pyvene over torch's GRU", times["pyvene over torch's GRU"] / times["resumed"], "-"),
             ("floor", times["resumed"] / times["floor"], "<= 1.5"),
         ):
             label = f"{head}: against {other}"

@@ -16,7 +16,7 @@ TASK = MultiObject()
 
 def found(degrees):
     model = counting_gru(TASK.vocabulary, width=8, degrees=degrees)
-    kinds = [Hypothesis(alignment=name, subspace_dim=4, seed=0) for name in ("orthogonal", "linear")]
+    kinds = [Hypothesis(alignment=n, subspace_dim=4, seed=s) for n in ("orthogonal", "linear") for s in (0, 1, 2)]
     options = {"train_pairs": 2000, "max_steps": 1200, "learning_rate": 0.01, "stop_at": 1.0, "controls": ()}
     return align_many(model, TASK, kinds, **options)
 
@@ -34,9 +34,10 @@ def test_an_orthogonal_count_is_found_by_both():
 
 
 def test_an_oblique_count_is_found_by_the_linear_function_only():
-    orthogonal, linear = found(40)
-    assert (linear.iia, linear.heldout_iia) == (1.0, 1.0)
+    results = found(40)
+    orthogonal, linear = results[:3], results[3:]
+    assert [(r.iia, r.heldout_iia) for r in linear] == [(1.0, 1.0)] * 3
     reachable = bound(40)
     assert 0.5 < reachable < 0.9
     # The search measures on other pairs than the bound: both have a thousand, so they agree to a few percent.
-    assert orthogonal.iia < reachable + 0.05
+    assert all(r.iia < reachable + 0.05 for r in orthogonal)

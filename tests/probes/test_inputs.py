@@ -40,7 +40,13 @@ def test_every_probe_refuses_values_that_are_not_finite(probe, value):
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 def test_numbers_may_start_anywhere(probe):
-    probe(torch.randn(30, 4), numbers=torch.arange(17, 47))
+    assert probe(torch.randn(30, 4), numbers=torch.arange(17, 47)) is not None
+
+
+def test_power_does_not_depend_on_where_the_numbers_start():
+    embeddings = torch.randn(30, 4)
+    moved = spectrum(embeddings, numbers=torch.arange(17, 47)).power
+    torch.testing.assert_close(moved, spectrum(embeddings).power)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

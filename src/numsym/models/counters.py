@@ -36,8 +36,10 @@ def counting_gru(
     keeps the plane, x adds c, -c or p by token. The decoder reads the plane's two coordinates: a demonstration token
     before the trigger, then the response token while the count is above one half, then the end.
 
-    With `degrees=90` exchanging the count is an orthogonal projection. Otherwise it is oblique, and no rotation can do
-    it: restricted to the plane, an orthogonal exchange is a symmetric matrix, and the exchange of the count is not.
+    With `degrees=90` exchanging the count is an orthogonal projection. Otherwise it is oblique, and no rotation is that
+    exchange: restricted to the plane, an orthogonal one is a symmetric matrix, and the exchange of the count is not.
+    Behaviour forgives more than that, since counts are read rounded and the phase by its side of one half: with a phase
+    as short as the count's step, some rotation gives every token right at 40 degrees. Hence its length of five.
 
     Args:
         vocabulary: of the task.
