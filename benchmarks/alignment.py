@@ -1,7 +1,9 @@
 """The alignment search: the resumed engine against pyvene and against its floor, stacks, pairs, memory.
 
-Run: python -m benchmarks.alignment
+Run: python -m benchmarks.alignment   (--profile: where the time of one step goes)
 """
+
+import sys
 
 import torch
 from torch import nn
@@ -162,9 +164,23 @@ def pairs_and_memory(n: int = 10_000) -> list[dict]:
     return [*out, {**row, "ratio": kept[20] / kept[2], "target": "= 1"}]
 
 
+def profiled(width: int = 128, batch: int = 256, steps: int = 20) -> None:
+    """Print where the time of one search step by the LAF goes, by operation."""
+    model, rows = model_of(width), torch.arange(batch)
+    engine = RecurrentEngine(model, Site(), [build("linear", width, 16, 1, 0).to(DEVICE)])
+    step = stepper(engine, [engine.prepare(draw(4 * batch))], [rows])
+    step()
+    with torch.profiler.profile() as profile:
+        for _ in range(steps):
+            step()
+    print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=34))
+
+
 def main() -> None:
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
+    if "--profile" in sys.argv:
+        return profiled()
     report("alignment", [*one_step(), *stacks(), *low_rank(), *pairs_and_memory()])
 
 
