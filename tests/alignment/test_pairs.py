@@ -104,3 +104,42 @@ def test_permuted_sources_keep_the_bases(generator):
     row = 7
     match = (pairs.source_ids == mixed.source_ids[row]).all(1) & (pairs.source_at == mixed.source_at[row])
     assert (pairs.source_value[match] == mixed.source_value[row]).all()
+
+
+def test_the_same_seed_gives_another_program_the_same_trials():
+    task = MultiObject(void_prob=0.2)
+    drawn = {}
+    for program, variable in (("up_down", "count"), ("up_up", "demo_count"), ("up_up", "full")):
+        generator = torch.Generator().manual_seed(5)
+        drawn[program, variable] = [
+            interchange_pairs(task, task.program(program), (variable,), n, generator=generator) for n in (80, 40)
+        ]
+    first = drawn["up_down", "count"]
+    for pairs in drawn.values():
+        for a, b in zip(first, pairs, strict=True):
+            position = torch.arange(int(a.base_at.max()) + 1)
+            prefix = position <= a.base_at[:, None]
+            assert torch.equal(a.base_at, b.base_at)
+            assert torch.equal(a.source_at, b.source_at)
+            assert torch.equal(a.source_ids, b.source_ids)
+            assert torch.equal(a.base_ids[:, position][prefix], b.base_ids[:, position][prefix])
+    # While both trials demonstrate, the two programs say the same, and so do the tokens that neither says.
+    up_down, up_up = first[0], drawn["up_up", "demo_count"][0]
+    early = [
+        row for row in range(80)
+        if "T" not in words_of(task, up_down.source_ids[row]) and int(up_down.state["phase"][row]) == -1
+    ]  # fmt: skip
+    assert len(early) > 5
+    length = min(up_down.base_ids.shape[1], up_up.base_ids.shape[1])
+    assert torch.equal(up_down.base_ids[early, :length], up_up.base_ids[early, :length])
+
+
+def test_sources_may_come_from_another_task(generator):
+    multi, single = MultiObject(), TASKS["single_object"](void_prob=0.2)
+    other = (single, single.program("up_down"))
+    pairs = interchange_pairs(multi, multi.program(), ("count",), 50, generator=generator, source=other)
+    for i in range(50):
+        source = words_of(single, pairs.source_ids[i])[: int(pairs.source_at[i]) + 1]
+        assert value(source, same=False)[1] == int(pairs.source_value[i]) == int(pairs.state["count"][i])
+    with pytest.raises(UnknownNameError, match="unknown variable of the source's program 'count'"):
+        interchange_pairs(multi, multi.program(), ("count",), 5, source=(single, single.program("up_up")))

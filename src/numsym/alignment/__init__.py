@@ -1,7 +1,8 @@
 """Interchange pairs, the search for an alignment, IIA and its controls. Intervention types do not go here."""
 
-from numsym.alignment.align import Hypothesis, PairCounts, align, align_many
+from numsym.alignment.align import Hypothesis, PairCounts, align, align_many, measured_pairs
 from numsym.alignment.controls import CONTROLS
+from numsym.alignment.engines import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.pairs import Pairs, interchange_pairs
 from numsym.alignment.result import AlignmentResult, Measurement
@@ -22,5 +23,8 @@ __all__ = [
     "Site",
     "align",
     "align_many",
+    "engine_for",
     "interchange_pairs",
+    "measured_pairs",
+    "right_of",
 ]

@@ -6,26 +6,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor, nn
+from torch import nn
 
 from numsym._pyvene import pv
 from numsym.alignment import controls as control
+from numsym.alignment.engines import ENGINES, engine_for, right
 from numsym.alignment.free_running import free_running
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
-from numsym.alignment.pyvene_engine import PyveneEngine, device_of, unintervened
+from numsym.alignment.pyvene_engine import device_of, unintervened
 from numsym.alignment.recurrent_engine import RecurrentEngine
 from numsym.alignment.result import AlignmentResult, Measurement, hash_of
-from numsym.alignment.search import Engine, Progress, SearchSettings, correct, search
+from numsym.alignment.search import Engine, Progress, SearchSettings, search
 from numsym.alignment.site import Site
 from numsym.alignment.statistics import Share
 from numsym.errors import InvalidArgumentError, check_at_least, check_between, check_name
 from numsym.programs import FULL
 from numsym.tasks import Task
 from numsym.training import check_vocabulary
-
-ENGINES = ("auto", "resumed", "pyvene")
 
 
 @dataclass(frozen=True)
@@ -233,11 +231,11 @@ class _Run:
         if both:
             # What the map makes of sources that tell nothing, on pairs of the kind that it was fitted to.
             for i, d in enumerate(permuted):
-                shares[i]["permuted"] = Share.of(_right(engine, n + i, d.test))
+                shares[i]["permuted"] = Share.of(right(engine, n + i, d.test))
         if "untrained" in self.wanted:
             other, _ = self._search(control.untrained(self.model, self.hypotheses[0].seed), data, self.hypotheses, None)
             for i, d in enumerate(data):
-                shares[i]["untrained"] = Share.of(_right(other, i, d.test))
+                shares[i]["untrained"] = Share.of(right(other, i, d.test))
         return [self._result(i, data[i], engine, interventions[i], progress[i], shares[i]) for i in range(n)]
 
     def _search(
@@ -252,14 +250,7 @@ class _Run:
             build(h.alignment, width, h.subspace_dim or 1, len(h.variables), h.seed).to(device_of(model))
             for h in hypotheses
         ]
-        fast = RecurrentEngine.supports(model, self.site, self._interventions)
-        if self.engine_name == "resumed" and not fast:
-            raise InvalidArgumentError(
-                f"engine='resumed' is not allowed for {type(model).__name__} at {self.site.component!r}: it runs "
-                "recurrent models at their 'state'; use engine='auto' or 'pyvene'"
-            )
-        kind = PyveneEngine if self.engine_name == "pyvene" or not fast else RecurrentEngine
-        engine: Engine = kind(model, self.site, self._interventions)  # type: ignore[arg-type]
+        engine = engine_for(model, self.site, self._interventions, self.engine_name)
         report = None if on_check is None else lambda i, record: on_check(i, record) if i < reported else None
         training, validation = [d.train for d in data], [d.validation for d in data]
         return engine, search(engine, training, validation, [h.seed for h in hypotheses], self.settings, report)
@@ -287,7 +278,7 @@ class _Run:
     ) -> AlignmentResult:
         h = self.hypotheses[index]
         kept = data.held_out
-        held_out = None if kept is None else Measurement.of(_right(engine, index, kept), kept)
+        held_out = None if kept is None else Measurement.of(right(engine, index, kept), kept)
         free = None
         if isinstance(engine, RecurrentEngine):
             generator = torch.Generator(device_of(self.model)).manual_seed(h.seed)
@@ -303,7 +294,7 @@ class _Run:
             engine=engine.name,
             steps=progress.steps,
             converged=progress.converged,
-            test=Measurement.of(_right(engine, index, data.test), data.test),
+            test=Measurement.of(right(engine, index, data.test), data.test),
             held_out=held_out,
             free_running=None if free is None else Share.of(free.right),
             tokens_off=None if free is None else free.off,
@@ -315,9 +306,14 @@ class _Run:
         )
 
 
-def _right(engine: Engine, index: int, pairs: Pairs) -> Bool[Tensor, "batch"]:
-    """Which of some pairs one alignment of an engine gets right."""
-    return correct(engine, index, engine.prepare(pairs), len(pairs))
+def measured_pairs(
+    task: Task, hypothesis: Hypothesis, counts: PairCounts | None = None, positions: Positions | None = None
+) -> Pairs:
+    """The pairs on which `align` measures the IIA of a hypothesis, drawn again.
+
+    Hypotheses of one seed, about one variable each, have the same trials and positions, row by row.
+    """
+    return _Data.draw(task, hypothesis, counts or PairCounts(), positions).test
 
 
 def _permuted(data: _Data, seed: int) -> _Data:

@@ -127,11 +127,16 @@ def interchange_pairs(
     split: str = "train",
     positions: Positions | None = None,
     generator: torch.Generator | None = None,
+    source: tuple[Task, Program] | None = None,
 ) -> Pairs:
     """Draw `n` interchange pairs with their counterfactuals.
 
     Base and source are trials of the split; in each, a position is drawn uniformly among those where the task allows
     an intervention. Each pair exchanges one of `variables`, drawn uniformly; "full" is all of the program's.
+
+    Trials and positions are drawn before the program has its say, and what is not predictable in what follows has
+    randomness of its own. So a generator seeded the same gives another program the same trials and positions, and only
+    the counterfactual differs: hypotheses can be compared pair by pair.
 
     Args:
         task: where the trials come from.
@@ -141,6 +146,8 @@ def interchange_pairs(
         split: of both trials.
         positions: intervene only where these variables have these values, in base and source.
         generator: the source of randomness; its device is where the pairs are made.
+        source: where the sources come from, if not from `task` and `program`: another task and its program, which has
+            the variables too.
 
     Raises:
         UnknownNameError: the program has no such variable.
@@ -148,35 +155,44 @@ def interchange_pairs(
     """
     check_at_least("n", n, 1)
     blocks = [program.block(variable) for variable in variables]
-    base, source = (_draw(task, program, n, split, positions or {}, generator) for _ in range(2))
+    giving = (task, program) if source is None else source
+    for name in dict.fromkeys(name for names in blocks for name in names):
+        check_name("variable of the source's program", name, giving[1].variables)
+    base, given = (_draw(*side, n, split, positions or {}, generator) for side in ((task, program), giving))
     device = base.at.device
     block = torch.randint(len(blocks), (n,), generator=generator, device=device)
     edited = dict(base.state)
-    for name in program.variables:
+    for name in {name for names in blocks for name in names}:
         exchanged = torch.tensor([name in names for names in blocks], device=device)[block]
-        edited[name] = torch.where(exchanged, source.state[name], base.state[name])
-    follows = unroll(program, edited, generator=generator)
+        edited[name] = torch.where(exchanged, given.state[name], base.state[name])
+    follows = unroll(program, edited, generator=_fork(generator, device))
     assert follows.predictable is not None
-    values = [torch.stack([half.state[names[0]] for names in blocks]) for half in (base, source)]
+    values = [torch.stack([half.state[names[0]] for names in blocks]) for half in (base, given)]
     base_value, source_value = (value.gather(0, block[None])[0] for value in values)
     ids, scored = _spliced(base.input_ids, base.at, follows.tokens, follows.predictable, task.vocabulary.pad)
-    source_mask = torch.arange(source.input_ids.shape[1], device=device) <= source.at[:, None]
+    source_mask = torch.arange(given.input_ids.shape[1], device=device) <= given.at[:, None]
     return Pairs(
         base_ids=ids,
         base_mask=ids != task.vocabulary.pad,
         scored=scored,
         base_at=base.at,
-        source_ids=torch.where(source_mask, source.input_ids, task.vocabulary.pad),
+        source_ids=torch.where(source_mask, given.input_ids, giving[0].vocabulary.pad),
         source_mask=source_mask,
-        source_at=source.at,
+        source_at=given.at,
         block=block,
         base_value=base_value,
         source_value=source_value,
         base_counts=base.counts,
-        source_counts=source.counts,
+        source_counts=given.counts,
         state=edited,
         variables=variables,
     ).rows(slice(None))
+
+
+def _fork(generator: torch.Generator | None, device: torch.device) -> torch.Generator:
+    """A generator of its own, seeded by one draw: how much is taken from it changes nothing that is drawn later."""
+    seed = torch.randint(2**62, (), generator=generator, device=device)
+    return torch.Generator(device).manual_seed(int(seed))
 
 
 def _spliced(
