@@ -24,6 +24,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     from pyvene.models import constants, intervenable_modelcard, modeling_utils
 
 __all__ = [
+    "SPLIT_HEADS",
     "Component",
     "component_width",
     "components_of",
@@ -34,6 +35,9 @@ __all__ = [
     "resolve_type",
     "save",
 ]
+
+SPLIT_HEADS = ((modeling_utils.split_head_and_permute, "n_head"),)
+"""The `split` of a component that holds heads side by side; `register(..., n_head="num_heads")` says how many."""
 
 HOOKS = {"output": constants.CONST_OUTPUT_HOOK, "input": constants.CONST_INPUT_HOOK}
 
@@ -47,7 +51,7 @@ class Component:
         width: the attribute of `model.config` that holds the size of the last dimension (pyvene also reads `"a/b"`
             and `"a*4"`).
         hook: whether the module's output or its input is meant.
-        split: further entries as pyvene writes them, such as `(split_head_and_permute, "n_head")`.
+        split: further entries as pyvene writes them, each a function and its argument; see `SPLIT_HEADS`.
     """
 
     path: str

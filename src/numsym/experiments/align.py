@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from numsym import display
 from numsym.alignment import ALIGNMENTS, AlignmentResult, Hypothesis, PairCounts, SearchSettings, Site, align_many
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import load_config
-from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json
 from numsym.tasks import Task, load_task
@@ -29,7 +30,10 @@ def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
     if "representations" in recipes:
         recipes = {"alignment": recipes}
     searches = {name: hypothesis(recipe, config["seed"]) for name, recipe in recipes.items()}
-    model = RecurrentLM(RecurrentConfig(vocab_size=task.vocab_size, **config["tasks"]["model"]))
+    place = config.get("site") or config["tasks"].get("site")
+    if place is not None:
+        searches = {name: (wanted, Site.of(place)) for name, (wanted, _) in searches.items()}
+    model = build(task.vocab_size, **config["tasks"]["model"])
     for wanted, site in searches.values():
         wanted.checked(task, site.check(model))
     run_folder = RunFolder(folder, config)
@@ -70,13 +74,13 @@ def hypothesis(recipe: Mapping[str, Any], seed: int) -> tuple[Hypothesis, Site]:
 
 def _trained(
     folder: RunFolder, task: Task, config: Mapping[str, Any], device: torch.device, tracker: Tracker
-) -> RecurrentLM:
+) -> PreTrainedModel:
     """The trained model: the one in the folder, or a new one, which is written there."""
     if folder.done(MODEL):
         display.console.print(f"model        found in {folder / MODEL}")
-        return _placed(RecurrentLM.from_pretrained(folder / MODEL).eval(), device)
+        return _placed(AutoModelForCausalLM.from_pretrained(folder / MODEL).eval(), device)
     torch.manual_seed(config["seed"])
-    model = _placed(RecurrentLM(RecurrentConfig(vocab_size=task.vocab_size, **config["tasks"]["model"])), device)
+    model = _placed(build(task.vocab_size, **config["tasks"]["model"]), device)
     settings = config["tasks"]["training"]
     with display.stage("training", settings["steps"]) as stage:
 
@@ -98,14 +102,14 @@ def _trained(
     return model
 
 
-def _placed(model: RecurrentLM, device: torch.device) -> RecurrentLM:
+def _placed(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
     nn.Module.to(model, device)
     return model
 
 
 def _aligned(
     folder: RunFolder,
-    model: RecurrentLM,
+    model: PreTrainedModel,
     task: Task,
     searches: Mapping[str, tuple[Hypothesis, Site]],
     config: Mapping[str, Any],

@@ -1,13 +1,16 @@
 """Thin adapters that make models known to pyvene. How they are trained or intervened on does not go here."""
 
-from numsym._pyvene import Component, components_of, register
+from numsym._pyvene import SPLIT_HEADS, Component, components_of, register
+from numsym.models.build import build
 from numsym.models.counters import counting_gru
 from numsym.models.modular import ModularTransformer, ModularTransformerConfig
 from numsym.models.modular_linear import LinearModularConfig, LinearModularModel
 from numsym.models.pizza import load_pizza
 from numsym.models.recurrent import RecurrentConfig, RecurrentLM, RecurrentOutput
+from numsym.models.transformer import TransformerConfig, TransformerLM, TransformerOutput
 
 __all__ = [
+    "SPLIT_HEADS",
     "Component",
     "LinearModularConfig",
     "LinearModularModel",
@@ -16,6 +19,10 @@ __all__ = [
     "RecurrentConfig",
     "RecurrentLM",
     "RecurrentOutput",
+    "TransformerConfig",
+    "TransformerLM",
+    "TransformerOutput",
+    "build",
     "components_of",
     "counting_gru",
     "load_pizza",
