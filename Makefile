@@ -1,12 +1,13 @@
-# make demo   set-up, then one run: a GRU learns to count, its count is aligned by DAS and by LAF
-# make test   set-up, then style, types and tests (this is what continuous integration runs)
-# make bench  the benchmarks, whose tables stand in docs/performance.md
+# make demo          set-up, then one run: a GRU learns to count, its count is aligned by DAS and by LAF
+# make test          set-up, then style, types and tests (this is what continuous integration runs)
+# make replication   runs, or goes on with, every run of docs/replication.md (an hour on one core), then writes its table
+# make bench         the benchmarks, whose tables stand in docs/performance.md
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.numsym-installed
 
-.PHONY: demo test bench setup clean
+.PHONY: demo test bench replication setup clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
@@ -25,6 +26,10 @@ test: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# A run that fails is a row of the table, and the next start tries it again; so the sweep's own exit status is no matter.
+replication: setup
+	-OMP_NUM_THREADS=1 $(BIN)/numsym experiment=replicate
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

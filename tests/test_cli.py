@@ -29,7 +29,8 @@ def test_it_trains_aligns_prints_and_writes(tmp_path):
         assert text in done.stdout
     assert "…" not in done.stdout
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
-        "config.yaml", "metrics.jsonl", "results.json", "model", "alignments", "iia_by_count.png", "wandb",
+        "config.yaml", "versions.json", "metrics.jsonl", "results.json", "model", "alignments", "iia_by_count.png",
+        "wandb",
     }  # fmt: skip
     again = numsym("folder=run", *TINY, cwd=tmp_path)
     assert again.returncode == 2

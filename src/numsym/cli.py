@@ -10,10 +10,11 @@ from pathlib import Path
 import hydra
 import transformers
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.logging import RichHandler
 
-from numsym import display, recipes
+from numsym import display, recipes, sweeps
 from numsym.errors import NumsymError, check_name
 
 CONFIGS = Path(__file__).parent / "conf"
@@ -30,8 +31,13 @@ def run(config: DictConfig) -> None:
     absolute = HydraConfig.get().runtime.output_dir
     folder = Path(min(absolute, os.path.relpath(absolute), key=len))
     name = check_name("experiment", plain["experiment"]["name"], experiments())
+    start = importlib.import_module(f"numsym.experiments.{name}").run
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        if sweeps.member(plain, folder, start) == "found":
+            display.console.print(f"finished before: {folder}", soft_wrap=True, highlight=False)
+        return
     try:
-        importlib.import_module(f"numsym.experiments.{name}").run(plain, folder)
+        start(plain, folder)
     except NumsymError as error:
         display.console.print(f"[bold red]numsym:[/] {error}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from None

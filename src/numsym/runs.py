@@ -1,11 +1,15 @@
 """Run folders: what an experiment leaves behind, and how an interrupted one goes on.
 
 Everything in a run folder appears whole: folders are renamed into place, files are replaced in one step, and
-`results.json` comes last. So what is there is finished, and what is missing is still to do.
+`results.json` comes last. So what is there is finished, and what is missing is still to do. Names that begin with a dot
+are what a process that was killed had not finished writing.
 """
 
 import json
+import platform
+import traceback
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,35 @@ from numsym.errors import RunFolderError
 from numsym.storage import read_json, write_json, write_text
 
 CONFIG, RESULTS, METRICS = "config.yaml", "results.json", "metrics.jsonl"
+VERSIONS, FAILURE = "versions.json", "failure.json"
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run's numbers may depend on."""
+    packages = {name: version(name) for name in ("numsym", "torch", "pyvene", "transformers")}
+    return {**packages, "python": platform.python_version()}
+
+
+def finished(path: str | Path, config: Mapping[str, Any]) -> bool:
+    """Whether a folder holds this run, finished.
+
+    Raises:
+        RunFolderError: it holds a finished run with another configuration.
+    """
+    path = Path(path)
+    if not (path / RESULTS).exists():
+        return False
+    _check_same(path, config)
+    return True
+
+
+def write_failure(path: str | Path, config: Mapping[str, Any], error: Exception) -> None:
+    """Write `failure.json`: why a run ended without results. The next start of the run takes it away."""
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    content = {"error": type(error).__name__, "message": str(error), "traceback": lines[-20:], "config": dict(config)}
+    write_json(path / FAILURE, content)
 
 
 class RunFolder:
@@ -23,28 +56,36 @@ class RunFolder:
         config: the resolved configuration; its `folder` entry does not count as part of it.
 
     Raises:
-        RunFolderError: the folder holds a finished run, a run with another configuration, or something else.
+        RunFolderError: the folder holds a finished run, a run with another configuration or begun with other versions
+            of the packages, or something else.
     """
 
     def __init__(self, path: str | Path, config: Mapping[str, Any]):
-        from omegaconf import OmegaConf
-
         self.path = Path(path)
-        text = OmegaConf.to_yaml(OmegaConf.create({k: v for k, v in config.items() if k != "folder"}))
         self.path.mkdir(parents=True, exist_ok=True)
-        there = self.path / CONFIG
         if (self.path / RESULTS).exists():
             raise RunFolderError(f"folder={str(path)!r} holds a finished run: give a new folder")
-        if there.exists():
-            if there.read_text(encoding="utf-8") != text:
-                raise RunFolderError(
-                    f"folder={str(path)!r} holds a run with another configuration ({there}): give a new folder, or the "
-                    "same configuration to go on"
-                )
-        elif any(self.path.iterdir()):
-            raise RunFolderError(f"folder={str(path)!r} holds something else than a run: give a new or empty folder")
+        if (self.path / CONFIG).exists():
+            _check_same(self.path, config)
+            self._check_versions()
+        elif others := [p.name for p in self.path.iterdir() if p.name[0] != "." and p.name not in (VERSIONS, FAILURE)]:
+            raise RunFolderError(
+                f"folder={str(path)!r} holds something else than a run ({min(others)}): give a new or empty folder"
+            )
         else:
-            write_text(there, text)
+            write_json(self.path / VERSIONS, versions())
+            write_text(self.path / CONFIG, _text(config))
+        (self.path / FAILURE).unlink(missing_ok=True)
+
+    def _check_versions(self) -> None:
+        there, here = self.path / VERSIONS, versions()
+        begun = read_json(there) if there.exists() else {}
+        changed = [f"{name} {begun[name]}" for name in begun if begun[name] != here.get(name)]
+        if changed:
+            raise RunFolderError(
+                f"folder={str(self.path)!r} holds a run begun with {', '.join(changed)}: give a new folder, or go on "
+                "with those versions"
+            )
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -66,3 +107,18 @@ class RunFolder:
     def results(self) -> dict[str, Any]:
         """What a finished run wrote."""
         return read_json(self.path / RESULTS)
+
+
+def _text(config: Mapping[str, Any]) -> str:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create({k: v for k, v in config.items() if k != "folder"}))
+
+
+def _check_same(path: Path, config: Mapping[str, Any]) -> None:
+    there = path / CONFIG
+    if not there.exists() or there.read_text(encoding="utf-8") != _text(config):
+        raise RunFolderError(
+            f"folder={str(path)!r} holds a run with another configuration ({there}): give a new folder, or the "
+            "same configuration to go on"
+        )

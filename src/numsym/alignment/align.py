@@ -223,7 +223,8 @@ class _Run:
             if key not in drawn:
                 drawn[key] = _Data.draw(self.task, h, self.counts, self.positions)
         data = [drawn[h.program, h.variables, h.seed] for h in self.hypotheses]
-        permuted = [_permuted(d, h.seed) for d, h in zip(data, self.hypotheses, strict=True)]
+        shuffled = {key: _permuted(d, key[-1]) for key, d in drawn.items()}
+        permuted = [shuffled[h.program, h.variables, h.seed] for h in self.hypotheses]
         n, both = len(data), "permuted" in self.wanted
         engine, progress = self._search(self.model, data + permuted * both, self.hypotheses * (1 + both), self.on_check)
         interventions = self._interventions
