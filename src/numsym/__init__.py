@@ -6,7 +6,7 @@ Importing it registers its models with pyvene; everything else happens when it i
 from importlib.metadata import version
 
 from numsym import alignment, circuits, interventions, models, probes, programs, tasks
-from numsym.alignment import align, align_many
+from numsym.alignment import align, align_many, compare
 from numsym.training import evaluate, train
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "align_many",
     "alignment",
     "circuits",
+    "compare",
     "evaluate",
     "interventions",
     "models",

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from numsym.alignment import AlignmentResult, Share
+from numsym.alignment import AlignmentResult, Comparison, Difference, Share
+from numsym.alignment.compare import MINDED
 
 console = Console()
 
@@ -26,7 +27,18 @@ SWITCHED_OFF = """\
 The controls were switched off: a dash was not measured.
 off: tokens too many or too few, on average, when the model runs on by itself."""
 
+COMPARED = """\
+All on the same trials and positions; only the counterfactual differs.
+above: surely above its floor, permuted and untrained controls.
+A program is scored by its worst variable; "full" does not count, since programs
+often agree on what follows when everything is exchanged.
+apart: pairs on which the best program's worst variable and this one differ;
+difference: of their IIAs on all pairs, and on those."""
+
 CONTROLS = ("permuted", "untrained", "neurons")
+
+# No frame: seven columns with intervals fit a terminal of 80.
+PLAIN: Any = {"title_justify": "left", "title_style": "bold", "box": None, "pad_edge": False}
 
 
 class Stage:
@@ -49,11 +61,11 @@ def stage(title: str, steps: int) -> Iterator[Stage]:
         yield Stage(progress, progress.add_task(title, total=steps, numbers=""))
 
 
-def share(value: Share | None) -> str:
+def share(value: Share | None, digits: int = 1) -> str:
     """A share in percent with its interval, or a dash where it was not measured."""
     if value is None:
         return "-"
-    return f"{100 * value.value:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+    return f"{100 * value.value:.{digits}f} [{100 * value.low:.{digits}f}, {100 * value.high:.{digits}f}]"
 
 
 def percent(value: Share | None) -> str:
@@ -69,6 +81,51 @@ def show(results: Sequence[AlignmentResult]) -> None:
         console.print(table(results))
         console.print(meaning, style="dim", highlight=False)
     console.print()
+
+
+def show_comparison(found: Comparison) -> None:
+    """The hypotheses, the programs, and the answer."""
+    for table in (hypotheses_table(found), verdicts_table(found)):
+        console.print()
+        console.print(table)
+    console.print(COMPARED, style="dim", highlight=False)
+    console.print()
+    for one in found.verdicts:
+        console.print(f"[bold]{one.program}[/] {one.verdict}: {one.why}", highlight=False)
+    console.print()
+
+
+def hypotheses_table(found: Comparison) -> Table:
+    """One row a hypothesis: IIA, held-out IIA, its controls, and whether it is above them."""
+    table = Table(title=f"{found.task}: IIA in percent, with 95 % intervals", **PLAIN)
+    table.add_column("hypothesis", no_wrap=True)
+    for heading in ("IIA", "held-out", *MINDED, "above"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in found.hypotheses:
+        above = "-" if one.above_controls is None else "yes" if one.above_controls else "no"
+        controls = [percent(one.controls.get(name)) for name in MINDED]
+        table.add_row(one.name, share(one.iia, 0), percent(one.held_out), *controls, above)
+    return table
+
+
+def verdicts_table(found: Comparison) -> Table:
+    """One row a program, from the best to the worst: its worst variable, and that against the best program's."""
+    table = Table(title="programs", **PLAIN)
+    for heading in ("program", "worst", "IIA", "apart", "difference", "where apart", "verdict"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading in ("program", "worst") else "right")
+    for one in found.verdicts:
+        seen = one.contrast
+        apart = "" if seen is None else f"{100 * seen.told_apart:.0f} %"
+        differences = ["", ""] if seen is None else [difference(d) for d in (seen.difference, seen.difference_apart)]
+        table.add_row(one.program, one.worst, percent(one.iia), apart, *differences, one.verdict)
+    return table
+
+
+def difference(value: Difference | None) -> str:
+    """A difference of shares in percent with its interval, or a dash where there were no pairs."""
+    if value is None:
+        return "-"
+    return f"{100 * value.value:.0f} [{100 * value.low:.0f}, {100 * value.high:.0f}]"
 
 
 def results_table(results: Sequence[AlignmentResult]) -> Table:
@@ -95,8 +152,7 @@ def controls_table(results: Sequence[AlignmentResult]) -> Table:
 
 
 def _table(title: str) -> Table:
-    # No frame: seven columns with intervals fit a terminal of 80.
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(title=title, **PLAIN)
     for heading in ("function", "variable", "k"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "k" else "left")
     return table

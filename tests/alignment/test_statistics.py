@@ -1,9 +1,10 @@
 import pytest
+import scipy.stats
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numsym.alignment.statistics import Share, shares_by
+from numsym.alignment.statistics import Difference, Share, mcnemar, shares_by, spearman
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,40 @@ def test_groups_add_up(generator):
 def test_no_answers_are_no_evidence():
     share = Share.of(torch.empty(0, dtype=torch.bool))
     assert (share.low, share.high, share.n) == (0.0, 1.0, 0)
+
+
+def test_a_paired_difference_covers_the_truth_as_often_as_it_says(generator):
+    """Two answers that share a cause, 400 times over: the interval holds the true difference in about 95 %."""
+    shared, own, n = 0.5, (0.9, 0.75), 150
+    truth, held, widths = 0.5 * (own[0] - own[1]), 0, []
+    for _ in range(400):
+        easy = torch.rand(n, generator=generator) < shared
+        first, second = (easy | (torch.rand(n, generator=generator) < p) for p in own)
+        difference = Difference.of(first, second)
+        held += difference.low <= truth <= difference.high
+        widths.append(difference.high - difference.low)
+        assert difference.value == pytest.approx((difference.only_first - difference.only_second) / n)
+    assert 0.92 < held / 400 < 0.98
+    independent = 2 * 1.96 * ((0.95 * 0.05 + 0.875 * 0.125) / n) ** 0.5
+    assert sum(widths) / 400 < 1.1 * independent
+
+
+def test_mcnemar_is_the_binomial_test():
+    for one, other in ((0, 0), (3, 3), (1, 9), (25, 4), (300, 200)):
+        expected = scipy.stats.binomtest(one, one + other).pvalue if one + other else 1.0
+        assert mcnemar(one, other) == pytest.approx(expected)
+
+
+def test_the_same_answers_do_not_differ():
+    right = torch.tensor([True, False, True, True])
+    assert Difference.of(right, right).value == 0
+    assert Difference.of(right, right).p == 1
+    assert Difference.of(right[:0], right[:0]) is None
+
+
+def test_rank_correlation_is_scipys_ties_included(generator):
+    x = torch.randint(6, (40,), generator=generator)
+    y = x + 2 * torch.randn(40, generator=generator)
+    assert spearman(x, y) == pytest.approx(scipy.stats.spearmanr(x.numpy(), y.numpy()).statistic)
+    assert spearman(x, -(x**3)) == pytest.approx(-1)
+    assert spearman(x, torch.ones(40)) is None

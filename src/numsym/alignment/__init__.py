@@ -1,6 +1,7 @@
 """Interchange pairs, the search for an alignment, IIA and its controls. Intervention types do not go here."""
 
 from numsym.alignment.align import Hypothesis, PairCounts, align, align_many, measured_pairs
+from numsym.alignment.compare import Comparison, Rule, compare
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.engines import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
@@ -8,21 +9,25 @@ from numsym.alignment.pairs import Pairs, interchange_pairs
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import SearchSettings
 from numsym.alignment.site import Site
-from numsym.alignment.statistics import Share
+from numsym.alignment.statistics import Difference, Share
 
 __all__ = [
     "ALIGNMENTS",
     "CONTROLS",
     "AlignmentResult",
+    "Comparison",
+    "Difference",
     "Hypothesis",
     "Measurement",
     "PairCounts",
     "Pairs",
+    "Rule",
     "SearchSettings",
     "Share",
     "Site",
     "align",
     "align_many",
+    "compare",
     "engine_for",
     "interchange_pairs",
     "measured_pairs",

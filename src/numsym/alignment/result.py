@@ -136,7 +136,7 @@ class AlignmentResult:
     def to_dict(self) -> dict[str, Any]:
         """Everything but the intervention, as plain values for JSON."""
         kept = {name: value for name, value in vars(self).items() if name not in ("intervention", "model")}
-        return _plain(kept)
+        return plain(kept)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a new folder in pyvene's format, with `result.json` beside.
@@ -158,30 +158,30 @@ class AlignmentResult:
         Raises:
             ModelMismatchError: `model` does not have the weights that the alignment was fitted to.
         """
-        plain = read_json(Path(path) / RESULT_FILE)
-        check_hash(model, plain["model_hash"])
+        read = read_json(Path(path) / RESULT_FILE)
+        check_hash(model, read["model_hash"])
         intervenable = load(Path(path), model)
-        plain |= {name: _measurement(plain[name]) for name in ("test", "held_out")}
-        plain["free_running"] = plain["free_running"] and Share(**plain["free_running"])
-        plain["controls"] = {name: Share(**share) for name, share in plain["controls"].items()}
-        plain |= {"variables": tuple(plain["variables"]), "site": Site(**plain["site"])}
-        return cls(**plain, intervention=next(iter(intervenable.interventions.values())), model=model)
+        read |= {name: _measurement(read[name]) for name in ("test", "held_out")}
+        read["free_running"] = read["free_running"] and Share(**read["free_running"])
+        read["controls"] = {name: Share(**share) for name, share in read["controls"].items()}
+        read |= {"variables": tuple(read["variables"]), "site": Site(**read["site"])}
+        return cls(**read, intervention=next(iter(intervenable.interventions.values())), model=model)
 
 
-def _measurement(plain: dict[str, Any] | None) -> Measurement | None:
-    if plain is None:
+def _measurement(read: dict[str, Any] | None) -> Measurement | None:
+    if read is None:
         return None
-    graded = {name: {int(key): Share(**share) for key, share in plain[name].items()} for name in plain if name != "iia"}
-    return Measurement(iia=Share(**plain["iia"]), **graded)
+    graded = {name: {int(key): Share(**share) for key, share in read[name].items()} for name in read if name != "iia"}
+    return Measurement(iia=Share(**read["iia"]), **graded)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON has it: dataclasses as dictionaries, keys as text."""
     if is_dataclass(value) and not isinstance(value, type):
         value = {item.name: getattr(value, item.name) for item in fields(value)}
     if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {str(key): plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def hash_of(model: nn.Module) -> str:

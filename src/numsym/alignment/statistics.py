@@ -1,9 +1,9 @@
-"""How sure a share is: Wilson intervals, and shares by group."""
+"""How sure a share is: Wilson intervals, shares by group, paired differences, rank correlation."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import comb, sqrt
 
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 Z95 = 1.959963984540054
@@ -40,3 +40,62 @@ class Share:
 def shares_by(right: Bool[Tensor, "batch"], group: Int[Tensor, "batch"]) -> dict[int, Share]:
     """The share of each group, by group value in rising order."""
     return {int(value): Share.of(right[group == value]) for value in group.unique()}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two shares of right answers to the same questions are apart.
+
+    Attributes:
+        value: the first share less the second.
+        low, high: its 95 % interval by Newcombe's method 10 for paired shares (Newcombe 1998, Statistics in Medicine
+            17: 2635): the Wilson intervals of both, joined with the correlation of the answers.
+        only_first, only_second: how many questions only the one got right.
+        p: McNemar's exact test, two-sided: the probability of so uneven a split of these by fair coins.
+        n: the number of questions.
+    """
+
+    value: float
+    low: float
+    high: float
+    only_first: int
+    only_second: int
+    p: float
+    n: int
+
+    @classmethod
+    def of(cls, first: Bool[Tensor, "batch"], second: Bool[Tensor, "batch"]) -> "Difference | None":
+        """The difference on questions in the same order, or `None` where there are none."""
+        n = first.numel()
+        if n == 0:
+            return None
+        both, neither = int((first & second).sum()), int((~first & ~second).sum())
+        one, other = int((first & ~second).sum()), int((~first & second).sum())
+        spread = sqrt((both + one) * (other + neither) * (both + other) * (one + neither))
+        phi = (both * neither - one * other) / spread if spread else 0.0
+        a, b = Share.of(first), Share.of(second)
+        down, up = (a.value - a.low, b.high - b.value), (a.high - a.value, b.value - b.low)
+        low, high = (sqrt(max(0.0, x * x - 2 * phi * x * y + y * y)) for x, y in (down, up))
+        value = a.value - b.value
+        return cls(value, max(-1.0, value - low), min(1.0, value + high), one, other, mcnemar(one, other), n)
+
+
+def mcnemar(one: int, other: int) -> float:
+    """The two-sided exact probability of a split of one + other coins at least as uneven as this."""
+    flips = one + other
+    return min(1.0, 2 * sum(comb(flips, i) for i in range(min(one, other) + 1)) / 2**flips)
+
+
+def spearman(x: Shaped[Tensor, "n"], y: Shaped[Tensor, "n"]) -> float | None:
+    """Spearman's rank correlation, ties given their mean rank; `None` where one of the two does not vary."""
+    ranks = [_ranks(values) for values in (x, y)]
+    first, second = (rank - rank.mean() for rank in ranks)
+    spread = (first.norm() * second.norm()).item()
+    return (first @ second).item() / spread if spread else None
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Ranks from 0, ties with the mean of theirs."""
+    _, group, size = values.unique(return_inverse=True, return_counts=True)
+    last = size.cumsum(0).double()
+    return (last - (size.double() + 1) / 2)[group]
