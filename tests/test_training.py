@@ -7,7 +7,7 @@ from torch import nn
 from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.models import RecurrentConfig, RecurrentLM
 from numsym.tasks import MultiObject
-from numsym.training import as_dict, evaluate, next_token_logits, train
+from numsym.training import as_dict, evaluate, log_spaced, next_token_logits, train
 
 
 def small(task, cell="gru"):
@@ -90,3 +90,29 @@ def test_bad_arguments_come_before_the_work():
         train(small(task), task, steps=0)
     with pytest.raises(InvalidArgumentError, match=r"stop_at=2 is not allowed: it must lie in 0..1"):
         train(small(task), task, stop_at=2)
+
+
+def test_weights_are_kept_where_they_are_asked_for_and_training_goes_as_before():
+    task, kept, finals = MultiObject(), {}, []
+    for at in ((), (0, 2, 5, 40)):
+        torch.manual_seed(3)
+        model = small(task)
+
+        def keep(step, model=model):
+            kept[step] = model.embed.weight.detach().clone()
+
+        train(model, task, steps=6, check_every=3, seed=4, keep_at=at, on_keep=keep)
+        finals.append(model.embed.weight)
+    assert torch.equal(*finals)
+    assert list(kept) == [0, 2, 5, 6]
+    torch.manual_seed(3)
+    assert torch.equal(kept[0], small(task).embed.weight)
+    assert torch.equal(kept[6], finals[0])
+    assert not torch.equal(kept[2], kept[5])
+
+
+def test_a_schedule_is_spaced_by_ratios():
+    assert log_spaced(1000, 3) == (0, 10, 100, 1000)
+    assert log_spaced(12, 20)[:3] == (0, 10, 11)
+    with pytest.raises(InvalidArgumentError, match="n=1 is not allowed"):
+        log_spaced(100, 1)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -98,6 +98,8 @@ def train(
     check_every: int = 100,
     seed: int = 0,
     on_check: Callable[[dict[str, float | int]], Any] | None = None,
+    keep_at: Collection[int] = (),
+    on_keep: Callable[[int], Any] | None = None,
 ) -> TrainingLog:
     """Train `model` in place on the numbers of `task` that are not held out, until its trials are right.
 
@@ -115,6 +117,9 @@ def train(
         check_every: steps between checks.
         seed: of the trials; the weights are the model's own.
         on_check: called with each record of the log.
+        keep_at: steps after which `on_keep` is called with their number, 0 for the start, such as `log_spaced` gives;
+            the last step taken is always among them.
+        on_keep: what keeps the weights, in memory or in a folder.
 
     Raises:
         ModelMismatchError: the model has fewer tokens than the task.
@@ -128,10 +133,15 @@ def train(
     device = next(model.parameters()).device
     optimiser = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=learning_rate)
     log, started, losses = TrainingLog(), time.perf_counter(), []
+    keep = on_keep if on_keep is not None and keep_at else lambda step: None
+    if 0 in keep_at:
+        keep(0)
     model.train()
     for batch in islice(_batches(task, batch_size, generator, device), steps):
         losses.append(_step(model, batch, optimiser, clip))
         log.steps += 1
+        if log.steps in keep_at:
+            keep(log.steps)
         if log.steps % check_every and log.steps < steps:
             continue
         accuracy = evaluate(model, task, n=400, generator=generator).accuracy
@@ -145,11 +155,21 @@ def train(
             break
         model.train()
     model.eval()
+    if log.steps not in keep_at:
+        keep(log.steps)
     log.seconds = time.perf_counter() - started
     if not log.reached:
         message = "training ended after steps=%d without reaching stop_at=%g: the last trial accuracy is %g"
         logger.warning(message, steps, stop_at, log.records[-1]["accuracy"])
     return log
+
+
+def log_spaced(steps: int, n: int, first: int = 10) -> tuple[int, ...]:
+    """0, and up to `n` further steps whose logarithms are evenly spaced from `first` to `steps`."""
+    check_at_least("n", n, 2)
+    check_at_least("steps", steps, first)
+    ratio = (steps / first) ** (1 / (n - 1))
+    return (0, *sorted({round(first * ratio**i) for i in range(n)}))
 
 
 def _step(model: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, clip: float | int) -> Tensor:

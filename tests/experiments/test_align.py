@@ -62,7 +62,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(config, tmp_path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("numsym.experiments.align.align_many", fail)
+        patch.setattr("numsym.experiments.searched.align_many", fail)
         with pytest.raises(KeyboardInterrupt):
             run(config, tmp_path / "broken")
     assert not (tmp_path / "broken" / "results.json").exists()

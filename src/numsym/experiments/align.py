@@ -5,22 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
-
 from numsym import display
-from numsym.alignment import ALIGNMENTS, AlignmentResult, Hypothesis, PairCounts, SearchSettings, Site, align_many
+from numsym.alignment import ALIGNMENTS, AlignmentResult, Hypothesis, Site
 from numsym.errors import InvalidArgumentError, check_name
+from numsym.experiments.searched import aligned
+from numsym.experiments.trained import MODEL, device_of, trained
 from numsym.interventions import load_config
 from numsym.models import build
 from numsym.runs import RunFolder
-from numsym.storage import new_folder, read_json, write_json
-from numsym.tasks import Task, load_task
+from numsym.storage import read_json
+from numsym.tasks import load_task
 from numsym.tracking import Tracker
-from numsym.training import as_dict, evaluate, train
 
-MODEL, ALIGNMENTS_FOLDER, FIGURE = "model", "alignments", "iia_by_count.png"
+FIGURE = "iia_by_count.png"
 
 
 def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
@@ -37,12 +34,9 @@ def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
     for wanted, site in searches.values():
         wanted.checked(task, site.check(model))
     run_folder = RunFolder(folder, config)
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if config["device"] == "auto" else config["device"]
-    )
     with Tracker(folder, config, **config["wandb"]) as tracker:
-        model = _trained(run_folder, task, config, device, tracker)
-        results = _aligned(run_folder, model, task, searches, config, tracker)
+        model = trained(run_folder, task, config["tasks"], config["seed"], device_of(config), tracker)
+        results = aligned(run_folder, model, task, searches, config, tracker)
         _report(run_folder, results, tracker)
     return [results[name] for name in searches]
 
@@ -70,86 +64,6 @@ def hypothesis(recipe: Mapping[str, Any], seed: int) -> tuple[Hypothesis, Site]:
     for key in wanted:
         check_name("key of search", key, ("program", "variable", "subspace_dim"))
     return Hypothesis(alignment=names[0], seed=seed, **wanted), Site(place.component, place.layer)
-
-
-def _trained(
-    folder: RunFolder, task: Task, config: Mapping[str, Any], device: torch.device, tracker: Tracker
-) -> PreTrainedModel:
-    """The trained model: the one in the folder, or a new one, which is written there."""
-    if folder.done(MODEL):
-        display.console.print(f"model        found in {folder / MODEL}")
-        return _placed(AutoModelForCausalLM.from_pretrained(folder / MODEL).eval(), device)
-    torch.manual_seed(config["seed"])
-    model = _placed(build(task.vocab_size, **config["tasks"]["model"]), device)
-    settings = config["tasks"]["training"]
-    with display.stage("training", settings["steps"]) as stage:
-
-        def show(record: dict[str, float | int]) -> None:
-            stage.to(int(record["step"]), loss=record["loss"], accuracy=record["accuracy"])
-            tracker.log("training", record)
-
-        log = train(model, task, seed=config["seed"], on_check=show, **settings)
-    accuracy = evaluate(model, task)
-    verdict = "every trial right" if log.reached else "NOT every trial right"
-    held_out = "" if accuracy.held_out is None else f", held-out counts {100 * accuracy.held_out:.1f} %"
-    display.console.print(
-        f"             {verdict} after {log.steps} steps: trial accuracy {100 * accuracy.accuracy:.1f} %{held_out}"
-    )
-    with new_folder(folder / MODEL) as path:
-        model.save_pretrained(path)
-        write_json(path / "training.json", {"log": as_dict(log), "evaluation": as_dict(accuracy)})
-    folder.add_metrics([{"stage": "training", **record} for record in log.records])
-    return model
-
-
-def _placed(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
-    nn.Module.to(model, device)
-    return model
-
-
-def _aligned(
-    folder: RunFolder,
-    model: PreTrainedModel,
-    task: Task,
-    searches: Mapping[str, tuple[Hypothesis, Site]],
-    config: Mapping[str, Any],
-    tracker: Tracker,
-) -> dict[str, AlignmentResult]:
-    """The alignments: those in the folder, and the missing ones, which are searched for together, site by site."""
-    done = {name for name in searches if folder.done(f"{ALIGNMENTS_FOLDER}/{name}")}
-    results = {name: AlignmentResult.load(folder / ALIGNMENTS_FOLDER / name, model) for name in done}
-    missing: dict[Site, list[str]] = {}
-    for name, (_, site) in searches.items():
-        if name not in done:
-            missing.setdefault(site, []).append(name)
-    search = dict(config["search"])
-    engine = search.pop("engine")
-    for site, names in missing.items():
-        with display.stage("alignment", search["max_steps"]) as stage:
-            shown: dict[str, float] = {}
-
-            def show(i: int, record: dict[str, float | int], names=names, shown=shown, stage=stage) -> None:  # type: ignore[no-untyped-def]
-                shown[names[i]] = record["iia"]
-                stage.to(int(record["step"]), **shown)
-                tracker.log(names[i], record)
-
-            found = align_many(
-                model,
-                task,
-                [searches[name][0] for name in names],
-                site=site,
-                settings=SearchSettings(**search),
-                pairs=PairCounts(**config["pairs"]),
-                controls=config["controls"],
-                engine=engine,
-                on_check=show,
-            )
-        for name, result in zip(names, found, strict=True):
-            folder.add_metrics([{"stage": name, **record} for record in result.records])
-            result.save(folder / ALIGNMENTS_FOLDER / name)
-            tracker.artifact(folder / ALIGNMENTS_FOLDER / name, name=name, kind="alignment")
-            results[name] = result
-    return results
 
 
 def _report(folder: RunFolder, results: Mapping[str, AlignmentResult], tracker: Tracker) -> None:
