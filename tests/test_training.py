@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from numsym import training
 from numsym.errors import InvalidArgumentError, ModelMismatchError
-from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models import RecurrentConfig, RecurrentLM, TransformerConfig, TransformerLM
 from numsym.tasks import MultiObject
 from numsym.training import as_dict, evaluate, log_spaced, next_token_logits, train
 
@@ -45,6 +46,19 @@ def test_not_reaching_the_goal_is_said_plainly(caplog):
         log = train(small(task), task, steps=2)
     assert (log.reached, log.steps) == (False, 2)
     assert "ended after steps=2 without reaching stop_at=1: the last trial accuracy is 0" in caplog.text
+
+
+def test_a_step_in_parts_of_like_lengths_is_the_same_step(monkeypatch):
+    task, found = MultiObject(void_prob=0.2), []
+    for parts in (1, 4):
+        monkeypatch.setattr(training, "LENGTH_PARTS", parts)
+        torch.manual_seed(0)
+        model = TransformerLM(TransformerConfig(hidden_size=8, num_heads=2, num_layers=1))
+        log = train(model, task, steps=3, batch_size=16, check_every=3, seed=0)
+        found.append((log.records[0]["loss"], model.bridge.embed.weight))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-4, rtol=0)
+    assert not torch.equal(found[0][1], found[1][1])  # parts there were: sums in another order
 
 
 class Oracle(nn.Module):

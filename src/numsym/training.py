@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 POOL = 32
 """Batches sampled at a time: sampling costs the same number of steps for one trial as for thousands."""
 
+LENGTH_PARTS = 4
+"""Parts, each as long as its longest trial, in which a padded batch runs on a CPU: half of a batch is padding."""
+
 CONFIRM = 4000
 """Trials that must all be right before training is said to have reached its goal."""
 
@@ -174,13 +177,23 @@ def log_spaced(steps: int, n: int, first: int = 10) -> tuple[int, ...]:
 
 def _step(model: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, clip: float | int) -> Tensor:
     """One optimiser step; returns the loss before it."""
-    logits, targets, _ = next_token_logits(model, batch)
-    loss = nn.functional.cross_entropy(logits, targets)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    tokens, total = batch.predictable[:, 1:].sum(), torch.zeros((), device=batch.input_ids.device)
+    for part in _by_length(model, batch):
+        logits, targets, _ = next_token_logits(model, part)
+        loss = nn.functional.cross_entropy(logits, targets, reduction="sum") / tokens
+        loss.backward()
+        total += loss.detach()
     nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimiser.step()
-    return loss.detach()
+    return total
+
+
+def _by_length(model: nn.Module, batch: Batch) -> list[Batch]:
+    """The batch, in parts of like lengths where padding costs time: on a CPU, unless the model packs."""
+    if batch.input_ids.device.type != "cpu" or getattr(model, "packs", False) or len(batch) < LENGTH_PARTS:
+        return [batch]
+    return [batch.rows(rows) for rows in batch.lengths.argsort().chunk(LENGTH_PARTS)]
 
 
 def _batches(task: Task, size: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:

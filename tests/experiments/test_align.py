@@ -111,6 +111,8 @@ def test_a_transformer_is_trained_and_aligned_at_the_recipes_site(config, tmp_pa
     found = run(config, tmp_path / "run")
     assert [str(result.site.component) for result in found] == ["block_output", "block_output"]
     assert {result.engine for result in found} != {"resumed"}
-    with pytest.raises(UnknownNameError, match=r"unknown component of TransformerLM .blocks.: choose one of .*block_in"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown component of TransformerLM .blocks.: choose one of .*block_in"
+    ):
         run(config | {"site": "blocks:0"}, tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -72,6 +72,7 @@ class RecurrentLM(PreTrainedModel):
     config_class = RecurrentConfig
     base_model_prefix = "numsym"
     keeps_positions = True  # `logits_to_keep` is a mask of positions
+    packs = True  # padding costs it no time on a CPU
     config: RecurrentConfig
 
     def __init__(self, config: RecurrentConfig):
