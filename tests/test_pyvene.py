@@ -4,9 +4,9 @@ import sys
 import pytest
 import torch
 from torch import nn
-from transformers import PretrainedConfig
+from transformers import GPT2Config, GPT2LMHeadModel, PretrainedConfig, Qwen2Config, Qwen2ForCausalLM
 
-from numsym._pyvene import component_module, component_width, components_of, locations, pv, resolve_type
+from numsym._pyvene import Intervenable, component_module, component_width, components_of, locations, pv, resolve_type
 from numsym.errors import InvalidArgumentError, ModelMismatchError, UnknownNameError
 from numsym.models import Component, RecurrentConfig, RecurrentLM, register
 
@@ -49,6 +49,55 @@ def test_a_models_own_class_is_made_intervenable_and_twice_is_once(generator):
     want = model(base)["logits"].clone()
     want[torch.arange(3), at] = model(source)["logits"][torch.arange(3), at]
     torch.testing.assert_close(got["logits"], want)
+
+
+def gpt2():
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=9, n_embd=8, n_layer=2, n_head=2, n_positions=16, bos_token_id=0, eos_token_id=0)
+    return GPT2LMHeadModel(config).eval()
+
+
+def vanilla(component, width=None):
+    intervention = pv.VanillaIntervention(embed_dim=width)
+    return pv.IntervenableConfig([{"component": component, "layer": 0, "unit": "pos", "intervention": intervention}])
+
+
+def test_a_models_own_hooks_stay_and_work_during_a_run(generator):
+    model, (base, source) = gpt2(), torch.randint(9, (2, 3, 4), generator=generator)
+    model(base, output_hidden_states=True)  # transformers sets its recording hooks now, once
+    seen = []
+    hook = model.transformer.h[1].register_forward_hook(lambda *_: seen.append(1))
+    hooks = {name: list(module._forward_hooks) for name, module in model.named_modules()}
+    at = torch.tensor([0, 1, 2])
+    intervenable = Intervenable(vanilla("block_output", 8), model)
+    _, output = intervenable(
+        {"input_ids": base, "output_hidden_states": True}, [{"input_ids": source}], locations(at, at)
+    )
+    assert len(seen) == 2
+    assert {name: list(module._forward_hooks) for name, module in model.named_modules()} == hooks
+    recorded = model(source, output_hidden_states=True).hidden_states
+    assert len(recorded) == 3
+    rows = torch.arange(3)
+    torch.testing.assert_close(output.hidden_states[1][rows, at], recorded[1][rows, at])
+    with pytest.raises(IndexError):
+        intervenable({"input_ids": base + 9}, [{"input_ids": source}], locations(at, at))
+    assert {name: list(module._forward_hooks) for name, module in model.named_modules()} == hooks
+    hook.remove()
+
+
+def test_a_component_that_never_runs_or_has_another_width_is_an_error(generator):
+    model, (base, source) = gpt2(), torch.randint(9, (2, 3, 4), generator=generator)
+    at = torch.tensor([0, 1, 2])
+    with pytest.raises(ModelMismatchError, match=r"'attention_weight' of GPT2LMHeadModel .* its module did not run"):
+        Intervenable(vanilla("attention_weight"), model)(
+            {"input_ids": base}, [{"input_ids": source}], locations(at, at)
+        )
+    with pytest.raises(ModelMismatchError, match="it is 8 wide, and the intervention 6"):
+        Intervenable(vanilla("mlp_output", 6), model)({"input_ids": base}, [{"input_ids": source}], locations(at, at))
+    assert not any(module._forward_hooks for module in model.modules())
+    grouped = Qwen2ForCausalLM(Qwen2Config(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+    with pytest.raises(ModelMismatchError, match="'head_value_output' is not allowed for Qwen2ForCausalLM: pyvene's"):
+        component_width(grouped, "head_value_output")
 
 
 def test_unknown_places_are_listed():

@@ -26,6 +26,7 @@ with contextlib.redirect_stdout(io.StringIO()):
 __all__ = [
     "SPLIT_HEADS",
     "Component",
+    "Intervenable",
     "component_width",
     "components_of",
     "load",
@@ -120,9 +121,64 @@ def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[
 
 
 def component_width(model: Any, component: str) -> int:
-    """The size of the last dimension of a component."""
+    """The size of the last dimension of a component.
+
+    Raises:
+        UnknownNameError: no such component.
+        ModelMismatchError: the model's config lacks what pyvene's table takes the width from.
+    """
     check_name(f"component of {type(model).__name__}", component, components_of(model))
-    return modeling_utils.get_dimension_by_component(type(model), model.config, component)
+    try:
+        return modeling_utils.get_dimension_by_component(type(model), model.config, component)
+    except AttributeError as error:
+        raise ModelMismatchError(
+            f"component {component!r} is not allowed for {type(model).__name__}: pyvene's table takes its width from "
+            f"an attribute that the config lacks ({error})"
+        ) from error
+
+
+class Intervenable(pv.IntervenableModel):
+    """pyvene's intervenable model that leaves the model's own hooks in place and says when a component never ran.
+
+    pyvene removes every hook of a model before and after each run: a user's, and those by which transformers records
+    `output_hidden_states`. This one removes those that it has set. And where a component's module does not run, pyvene
+    silently changes nothing; here that is an error.
+    """
+
+    def _intervention_getter(self, *args: Any, **kwargs: Any) -> Any:
+        return self._noted(super()._intervention_getter(*args, **kwargs))
+
+    def _intervention_setter(self, *args: Any, **kwargs: Any) -> Any:
+        return self._noted(super()._intervention_setter(*args, **kwargs))
+
+    def _noted(self, handlers: Any) -> Any:
+        self.__dict__.setdefault("_own_hooks", []).append(handlers)
+        return handlers
+
+    def _remove_forward_hooks(self) -> None:
+        for handlers in self.__dict__.pop("_own_hooks", ()):
+            handlers.remove()
+
+    def _wait_for_forward_with_parallel_intervention(self, sources: Any, *args: Any, **kwargs: Any) -> Any:
+        handlers = super()._wait_for_forward_with_parallel_intervention(sources, *args, **kwargs)
+        for keys, source in zip(self._intervention_group.values(), sources, strict=True):
+            for key in keys if source is not None else ():
+                self._check_ran(key)
+        return handlers
+
+    def _check_ran(self, key: str) -> None:
+        component, width = self.representations[key].component, self.interventions[key].embed_dim
+        if key not in self.activations:
+            raise ModelMismatchError(
+                f"component {component!r} of {type(self.model).__name__} is not allowed: its module did not run, so "
+                "nothing can be exchanged there"
+            )
+        found = self.activations[key].shape[-1]
+        if width is not None and found != int(width):
+            raise ModelMismatchError(
+                f"component {component!r} of {type(self.model).__name__} is not allowed: it is {found} wide, and "
+                f"the intervention {int(width)} (pyvene's table of widths may be wrong for this model)"
+            )
 
 
 def locations(source: Int[Tensor, "batch"], base: Int[Tensor, "batch"]) -> dict[str, tuple[list, list]]:
@@ -170,5 +226,5 @@ def load(folder: Path, model: nn.Module) -> pv.IntervenableModel:
     """`pv.IntervenableModel.load`, quietly, with the interventions on the model's device."""
     with quiet():
         intervenable = pv.IntervenableModel.load(str(folder), model)
-    intervenable.set_device(model.device, set_model=False)
+    intervenable.set_device(next(model.parameters()).device, set_model=False)
     return intervenable

@@ -81,3 +81,8 @@ def test_an_untrained_twin_has_the_shape_and_none_of_the_weights():
         assert a.shape == b.shape
         assert torch.equal(b, c)
         assert not torch.equal(a, b) or "decoder.2" in name
+
+
+def test_an_untrained_twin_has_the_models_type():
+    model = RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=8)).to(torch.bfloat16)
+    assert {p.dtype for p in untrained(model, 0).parameters()} == {torch.bfloat16}

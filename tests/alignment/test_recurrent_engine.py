@@ -54,6 +54,19 @@ def test_loss_gradients_and_correctness_equal_the_pyvene_route(cell, layers, lay
     assert gradient.abs().max() > 1e-5
 
 
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-6), (torch.bfloat16, 0.02)])
+@pytest.mark.parametrize("function", list(ALIGNMENTS))
+def test_a_model_of_another_type_gives_the_same_by_both_routes(function, dtype, close):
+    model, pairs = make("gru", 2).to(dtype), draw(("count",))
+    losses = []
+    for kind in (PyveneEngine, RecurrentEngine):
+        engine = kind(model, Site("state", 1), [build(function, WIDTH, 4, 1, seed=1)])
+        loss, _ = engine.measure([engine.prepare(pairs)], [torch.arange(90)], [0])
+        assert all(g.dtype == torch.float32 for g in gradients(engine, loss))
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(losses[1], abs=close)
+
+
 def test_standardised_features_are_honoured():
     model, pairs = make("gru", 1), draw(("count",))
     laf = build("linear", WIDTH, 4, 1, seed=1)

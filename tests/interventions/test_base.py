@@ -65,12 +65,12 @@ def test_only_the_chosen_blocks_change_and_blocks_add_up(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_the_bases_type_comes_back(kind, dtype):
+def test_the_map_keeps_its_own_type_and_the_bases_comes_back(kind, dtype):
     exchange = kind(embed_dim=WIDTH, low_rank_dimension=5)
-    if dtype == torch.float64:
-        exchange.double()
     base, source = torch.randn(2, 7, WIDTH).to(dtype)
-    assert exchange(base, source).dtype == dtype
+    assert torch.equal(exchange(base, source), exchange(base.float(), source.float()).to(dtype))
+    exchange.double()
+    assert torch.equal(exchange(base, source), exchange(base.double(), source.double()).to(dtype))
 
 
 @pytest.mark.parametrize("kind", KINDS)

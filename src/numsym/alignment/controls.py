@@ -79,4 +79,5 @@ def untrained(model: nn.Module, seed: int) -> nn.Module:
                 f"controls with 'untrained' is not allowed for {type(model).__name__}: it is not made from its config "
                 f"alone ({error}); name the other controls instead"
             ) from error
-    return twin.to(device_of(model)).requires_grad_(False).eval()
+    weight = next(model.parameters())
+    return nn.Module.to(twin, weight.device, weight.dtype).requires_grad_(False).eval()

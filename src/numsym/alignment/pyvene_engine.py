@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from numsym._pyvene import locations, pv, quiet
+from numsym._pyvene import Intervenable, locations, pv, quiet
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.site import Site
 from numsym.training import keep_logits, kept
@@ -25,7 +25,7 @@ class PyveneEngine:
         self.model, self.interventions = model, interventions
         with quiet():
             self._intervenables = [
-                pv.IntervenableModel(pv.IntervenableConfig([site.representation(one)]), model) for one in interventions
+                Intervenable(pv.IntervenableConfig([site.representation(one)]), model) for one in interventions
             ]
         for intervenable in self._intervenables:
             intervenable.set_device(device_of(model), set_model=False)
@@ -102,7 +102,7 @@ def score(logits: Float[Tensor, "kept vocab"], pairs: Pairs) -> tuple[Tensor, Bo
     targets = pairs.base_ids[:, 1:][keep]
     wrong = torch.zeros_like(keep)
     wrong[keep] = logits.detach().argmax(-1) != targets
-    return nn.functional.cross_entropy(logits, targets), ~wrong.any(1)
+    return nn.functional.cross_entropy(logits.float(), targets), ~wrong.any(1)
 
 
 @torch.no_grad()

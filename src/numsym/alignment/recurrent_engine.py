@@ -140,7 +140,7 @@ class RecurrentEngine:
         batch = _join(parts)
         hidden, scored = self._resume(exchanged, batch)
         logits, targets = self.model.decoder(hidden), batch.targets[scored]
-        losses = nn.functional.cross_entropy(logits, targets, reduction="none")
+        losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
         owner = torch.arange(len(alive), device=targets.device).repeat_interleave(len(rows[0]))
         owner = owner[:, None].expand_as(scored)[scored]
         total = losses.new_zeros(len(alive)).index_add(0, owner, losses)
@@ -168,8 +168,9 @@ class RecurrentEngine:
                 continue
             places = [self._place[alive[i]][1] for i in mine]
             base, source = (torch.stack([getattr(parts[i], side) for i in mine]) for side in ("base", "source"))
-            new = group.exchange(base, source, torch.stack([parts[i].block for i in mine]), places)
-            changed.update(zip(mine, new, strict=True))
+            own = next(iter(group.learned.values())).dtype
+            new = group.exchange(base.to(own), source.to(own), torch.stack([parts[i].block for i in mine]), places)
+            changed.update(zip(mine, new.to(base.dtype), strict=True))
         return torch.cat([changed[i] for i in range(len(alive))])
 
     def _resume(

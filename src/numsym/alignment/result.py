@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from numsym._pyvene import load, pv, quiet, save
+from numsym._pyvene import Intervenable, load, pv, quiet, save
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.site import Site
 from numsym.alignment.statistics import Share, shares_by
@@ -129,7 +129,7 @@ class AlignmentResult:
         check_hash(model, self.model_hash)
         with quiet():
             config = pv.IntervenableConfig([self.site.representation(self.intervention)])
-            intervenable = pv.IntervenableModel(config, model)
+            intervenable = Intervenable(config, model)
         intervenable.set_device(next(model.parameters()).device, set_model=False)
         return intervenable
 

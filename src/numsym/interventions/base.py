@@ -79,7 +79,7 @@ class AlignmentIntervention(pv.TrainableIntervention, pv.DistributedRepresentati
     def forward(
         self, base: Float[Tensor, "*batch hidden"], source: Tensor, subspaces: list | None = None, **kwargs: Any
     ) -> Float[Tensor, "*batch hidden"]:
-        """Interchange; computed in float32 or wider and returned in the base's type.
+        """Interchange; computed in the map's own type (float32 unless it was changed), returned in the base's.
 
         Args:
             base: (batch, d), or (batch, pos, d).
@@ -87,7 +87,7 @@ class AlignmentIntervention(pv.TrainableIntervention, pv.DistributedRepresentati
             subspaces: per example, the blocks (or coordinates) to exchange; `None` means the first `interchange_dim`.
             kwargs: ignored; pyvene passes the module's inputs here on request.
         """
-        wide = torch.promote_types(base.dtype, torch.float32)
+        wide = next((p.dtype for p in self.parameters()), torch.float32)
         chosen = self.chosen(base, subspaces).to(wide)
         return self.exchange(base.to(wide), source.to(wide).expand_as(base), chosen).to(base.dtype)
 
