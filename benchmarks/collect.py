@@ -1,0 +1,56 @@
+"""Collecting 1,000 run folders of ten alignments each. Run: python -m benchmarks.collect."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from benchmarks.timing import report
+from numsym.collection import collect, find
+from numsym.experiments.collect import write
+from numsym.runs import RunFolder
+
+SHARE = {"value": 0.9, "low": 0.88, "high": 0.92, "n": 1000}
+
+
+def measurement() -> dict:
+    graded = {str(i): SHARE for i in range(1, 21)}
+    return {"iia": SHARE, "by_base_count": graded, "by_source_count": graded, "by_difference": graded}
+
+
+def alignment() -> dict:
+    return {
+        "task": "multi_object", "program": "up_down", "variables": ["count"], "alignment": "linear",
+        "subspace_dim": 16, "test": measurement(), "held_out": measurement(), "free_running": SHARE,
+        "tokens_off": 0.1, "controls": {name: SHARE for name in ("floor", "ceiling", "permuted", "neurons")},
+        "steps": 1000, "converged": True, "records": [{"step": i, "loss": 0.1, "iia": 0.9} for i in range(20)],
+    }  # fmt: skip
+
+
+def make(root: Path, runs: int) -> None:
+    """Run folders as `numsym experiment=replicate` leaves them, with four tasks and ten widths."""
+    recipes = Path(__file__).parents[1] / "interventions"
+    interventions = {path.stem: yaml.safe_load(path.read_text()) for path in recipes.glob("*.yaml")}
+    results = {"training": {"log": {"steps": 900}, "evaluation": {"accuracy": 1.0, "held_out": 1.0}}}
+    results["alignments"] = {name: alignment() for name in interventions}
+    for i in range(runs):
+        tasks = {"name": f"task_{i % 4}", "model": {"hidden_size": 8 * (1 + i // 4 % 10)}}
+        config = {"seed": i // 40, "tasks": tasks, "interventions": interventions, "search": {"max_steps": 1000}}
+        RunFolder(root / f"run_{i}", config).finish(results)
+
+
+def main(runs: int = 1000) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        make(root / "runs", runs)
+        started = time.perf_counter()
+        table = collect(find([root / "runs"]))
+        write(table, root / "table")
+        seconds = time.perf_counter() - started
+    work = f"{runs} run folders of {len(table.runs) // runs} alignments: read, grouped, written"
+    report("collect", [{"work": work, "groups": len(table.means), "seconds": seconds, "target": "< 10"}])
+
+
+if __name__ == "__main__":
+    main()
