@@ -31,7 +31,7 @@ def known():
 
 @pytest.fixture(scope="module")
 def found(known):
-    return numsym.compare(known, TASK, pairs=COUNTS, **SEARCH)
+    return numsym.compare(known, TASK, ["up_down", "up_up"], pairs=COUNTS, **SEARCH)
 
 
 def test_the_program_that_the_network_runs_is_found_and_the_other_is_ruled_out(found):
@@ -82,7 +82,9 @@ def test_without_controls_or_a_rival_nothing_is_said(known, found):
     alone = Comparison.of(TASK, results[:3], pairs=COUNTS)
     assert (alone.answer, alone.verdicts[0].verdict) == (None, "fits")
     assert alone.verdicts[0].why == "no other program was tested"
-    unchecked = numsym.compare(known, TASK, pairs=COUNTS, controls=("floor",), **{**SEARCH, "max_steps": 50})
+    unchecked = numsym.compare(
+        known, TASK, ["up_down", "up_up"], pairs=COUNTS, controls=("floor",), **{**SEARCH, "max_steps": 50}
+    )
     assert unchecked.answer is None
     assert {one.verdict for one in unchecked.verdicts} == {"undecided"}
     assert "not above its own controls" in unchecked.verdicts[1].why

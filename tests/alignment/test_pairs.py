@@ -5,6 +5,7 @@ import torch
 
 from numsym.alignment.pairs import interchange_pairs
 from numsym.errors import InvalidArgumentError, UnknownNameError
+from numsym.programs import exchange, state_at, unroll
 from numsym.tasks import TASKS, MultiObject
 
 
@@ -143,3 +144,33 @@ def test_sources_may_come_from_another_task(generator):
         assert value(source, same=False)[1] == int(pairs.source_value[i]) == int(pairs.state["count"][i])
     with pytest.raises(UnknownNameError, match="unknown variable of the source's program 'count'"):
         interchange_pairs(multi, multi.program(), ("count",), 5, source=(single, single.program("up_up")))
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_every_task_gives_pairs_for_every_variable_of_every_program(name, generator):
+    task = TASKS[name]()
+    for program in map(task.program, task.programs):
+        for variable in (*program.variables, "full"):
+            for split in ("train", "held_out") if task.has_held_out else ("all",):
+                pairs = interchange_pairs(task, program, (variable,), 40, split=split, generator=generator)
+                assert len(pairs) == 40
+                assert pairs.scored.any(1).all()
+                allowed = task.intervenable(pairs.base_ids) & pairs.base_mask
+                assert allowed.gather(1, pairs.base_at[:, None]).all()
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_exchanging_everything_with_itself_changes_nothing(name, generator):
+    task = TASKS[name]()
+    batch = task.sample(100, generator=generator)
+    at = torch.multinomial(task.intervenable(batch.input_ids).float(), 1, generator=generator)[:, 0]
+    for program in map(task.program, task.programs):
+        state = state_at(task.trace(program, batch).states, at)
+        run = unroll(program, exchange(state, state, program.variables), generator=generator)
+        assert torch.equal((run.tokens != task.vocabulary.pad).sum(1), batch.lengths - at - 1)
+        for row in range(100):
+            rest = slice(int(at[row]) + 1, int(batch.lengths[row]))
+            length = rest.stop - rest.start
+            assert torch.equal(run.predictable[row, :length], batch.predictable[row, rest])
+            if (run.predictable[row] | (run.tokens[row] == task.vocabulary.pad)).all():
+                assert torch.equal(run.tokens[row, :length], batch.input_ids[row, rest])

@@ -6,7 +6,8 @@ from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.experiments.compare import run
 
 TINY = [
-    "experiment=compare", "device=cpu", "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]",
+    "experiment=compare", "experiment.programs=[up_down,up_up]", "device=cpu",
+    "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]",
     "tasks.model.hidden_size=12", "tasks.training.steps=60", "tasks.training.learning_rate=0.01",
     "pairs.train=150", "pairs.validation=50", "pairs.test=60", "search.max_steps=4", "search.check_every=2",
 ]  # fmt: skip

@@ -13,7 +13,9 @@ def found():
     task = MultiObject(counts=range(1, 5), held_out=(3,))
     counts = PairCounts(train=100, validation=50, test=60)
     model = counting_gru(task.vocabulary, width=6)
-    return numsym.compare(model, task, pairs=counts, subspace_dim=2, max_steps=2, controls=("floor", "permuted"))
+    return numsym.compare(
+        model, task, ["up_down", "up_up"], pairs=counts, subspace_dim=2, max_steps=2, controls=("floor", "permuted")
+    )
 
 
 def test_each_hypothesis_is_a_row_with_its_iia_and_controls(found):

@@ -1,21 +1,15 @@
 """Interchange pairs: two inputs, where to exchange which variable, and what follows then ([N] section 3.3)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from numsym.errors import InvalidArgumentError, check_at_least, check_name
-from numsym.programs import Program, State, state_at, unroll
+from numsym.alignment.drawing import Positions, draw_pairs
+from numsym.errors import check_at_least, check_name
+from numsym.programs import Program, State, unroll
 from numsym.tasks import Task
-
-Positions = Mapping[str, int | tuple[int, int]]
-"""Where to intervene: variable -> its value, or the lowest and highest that count."""
-
-TRIES = 100
-"""How often trials are drawn again when `positions` leaves too few of them."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,8 @@ class Pairs:
         source_ids, source_mask: (batch, source_pos).
         source_at: (batch,) the position of the source's value.
         block: (batch,) which of `variables` each pair exchanges.
-        base_value, source_value: (batch,) the exchanged variable's values (the first one's, where "full" has several).
+        base_value, source_value: (batch,) the exchanged variable's values (the first one's, where "full" has several),
+            in whole units of it.
         base_counts, source_counts: (batch,) the numbers that the two trials are about.
         state: the base's program after the exchange: what the counterfactual continues from.
         variables: the blocks, by name; a name, or "full".
@@ -96,28 +91,6 @@ class Pairs:
         return replace(self, state=state, **{name: function(value) for name, value in tensors.items()})
 
 
-@dataclass(frozen=True)
-class _Half:
-    """One side of the pairs: trials, their numbers, the position in each, and the program's state there."""
-
-    input_ids: Int[Tensor, "batch pos"]
-    counts: Int[Tensor, "batch"]
-    at: Int[Tensor, "batch"]
-    state: State
-
-    @classmethod
-    def joined(cls, halves: list["_Half"], n: int, pad: int) -> "_Half":
-        """The first `n` rows of several."""
-        longest = max(half.input_ids.shape[1] for half in halves)
-        widened = [nn.functional.pad(h.input_ids, (0, longest - h.input_ids.shape[1]), value=pad) for h in halves]
-        return cls(
-            torch.cat(widened)[:n],
-            torch.cat([half.counts for half in halves])[:n],
-            torch.cat([half.at for half in halves])[:n],
-            {name: torch.cat([half.state[name] for half in halves])[:n] for name in halves[0].state},
-        )
-
-
 def interchange_pairs(
     task: Task,
     program: Program,
@@ -132,11 +105,12 @@ def interchange_pairs(
     """Draw `n` interchange pairs with their counterfactuals.
 
     Base and source are trials of the split; in each, a position is drawn uniformly among those where the task allows
-    an intervention. Each pair exchanges one of `variables`, drawn uniformly; "full" is all of the program's.
+    an intervention, and at both it is of one kind (`Task.places`). Each pair exchanges one of `variables`, drawn
+    uniformly; "full" is all of the program's. Pairs that the program does not admit are drawn again.
 
     Trials and positions are drawn before the program has its say, and what is not predictable in what follows has
-    randomness of its own. So a generator seeded the same gives another program the same trials and positions, and only
-    the counterfactual differs: hypotheses can be compared pair by pair.
+    randomness of its own. So a generator seeded the same gives another program the same trials and positions, as long
+    as both admit all of them, and only the counterfactual differs: hypotheses can be compared pair by pair.
 
     Args:
         task: where the trials come from.
@@ -151,23 +125,23 @@ def interchange_pairs(
 
     Raises:
         UnknownNameError: the program has no such variable.
-        InvalidArgumentError: no position of the task's trials satisfies `positions`.
+        InvalidArgumentError: no position of the task's trials satisfies `positions`, or the program admits too few
+            exchanges of these variables.
     """
     check_at_least("n", n, 1)
     blocks = [program.block(variable) for variable in variables]
     giving = (task, program) if source is None else source
     for name in dict.fromkeys(name for names in blocks for name in names):
         check_name("variable of the source's program", name, giving[1].variables)
-    base, given = (_draw(*side, n, split, positions or {}, generator) for side in ((task, program), giving))
+    base, given, block = draw_pairs((task, program), giving, blocks, n, split, positions or {}, generator)
     device = base.at.device
-    block = torch.randint(len(blocks), (n,), generator=generator, device=device)
     edited = dict(base.state)
     for name in {name for names in blocks for name in names}:
         exchanged = torch.tensor([name in names for names in blocks], device=device)[block]
         edited[name] = torch.where(exchanged, given.state[name], base.state[name])
     follows = unroll(program, edited, generator=_fork(generator, device))
     assert follows.predictable is not None
-    values = [torch.stack([half.state[names[0]] for names in blocks]) for half in (base, given)]
+    values = [torch.stack([h.state[names[0]] // program.unit(names[0]) for names in blocks]) for h in (base, given)]
     base_value, source_value = (value.gather(0, block[None])[0] for value in values)
     ids, scored = _spliced(base.input_ids, base.at, follows.tokens, follows.predictable, task.vocabulary.pad)
     source_mask = torch.arange(given.input_ids.shape[1], device=device) <= given.at[:, None]
@@ -207,31 +181,3 @@ def _spliced(
     prefix = input_ids.gather(1, position.clamp(max=input_ids.shape[1] - 1).expand(len(at), -1))
     tokens = torch.where(after, torch.where(inside, suffix.gather(1, into), pad), prefix)
     return tokens, inside & predictable.gather(1, into)
-
-
-def _draw(
-    task: Task, program: Program, n: int, split: str, positions: Positions, generator: torch.Generator | None
-) -> _Half:
-    """`n` trials with an eligible position each."""
-    for name in positions:
-        check_name("variable in positions", name, program.variables)
-    found: list[_Half] = []
-    for _ in range(TRIES):
-        batch = task.sample(n, generator=generator, split=split)
-        states = task.trace(program, batch).states
-        eligible = task.intervenable(batch.input_ids)
-        for name, wanted in positions.items():
-            low, high = (wanted, wanted) if isinstance(wanted, int) else wanted
-            eligible = eligible & (states[name] >= low) & (states[name] <= high)
-        some = eligible.any(1)
-        if some.any():
-            rows = some.nonzero()[:, 0]
-            at = torch.multinomial(eligible[rows].float(), 1, generator=generator)[:, 0]
-            state = state_at({name: values[rows] for name, values in states.items()}, at)
-            found.append(_Half(batch.input_ids[rows], batch.counts[rows], at, state))
-        if sum(len(half.at) for half in found) >= n:
-            return _Half.joined(found, n, task.vocabulary.pad)
-    raise InvalidArgumentError(
-        f"positions={dict(positions)!r} is not allowed: of {n * TRIES} trials only "
-        f"{sum(len(half.at) for half in found)} have such a position"
-    )

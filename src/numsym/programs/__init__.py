@@ -6,15 +6,20 @@ Here goes what is computed, over variables; what is asked, and with which tokens
 from numsym.programs.addition import Addition, AdditionVocabulary
 from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocabulary, exchange, state_at, unroll
 from numsym.programs.counting import CountingProgram, CountingVocabulary, UpDown, UpUp
+from numsym.programs.increment import Decrement, Increment
 from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
+from numsym.programs.transforms import TRANSFORMS
 
 __all__ = [
     "FULL",
     "PROGRAMS",
+    "TRANSFORMS",
     "Addition",
     "AdditionVocabulary",
     "CountingProgram",
     "CountingVocabulary",
+    "Decrement",
+    "Increment",
     "ModularOperands",
     "ModularProgram",
     "ModularSum",

@@ -69,6 +69,18 @@ class Program(ABC):
         check_name("variable", variable, (*self.variables, FULL))
         return self.variables if variable == FULL else (variable,)
 
+    def admits(self, base: State, source: State, names: tuple[str, ...]) -> Bool[Tensor, "batch"]:
+        """Where the base may go on with these variables of the source; everywhere, if a program does not say.
+
+        Interchange pairs are drawn only where this holds: not where a variable has no value yet, and not where the
+        exchange leads to something that no trial of the task has (a sum beyond the largest number, say).
+        """
+        return torch.ones_like(base["ended"], dtype=torch.bool)
+
+    def unit(self, variable: str) -> int:
+        """What a difference of one is in the values of `variable`: more than 1 in programs that keep fractions."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Unrolled:

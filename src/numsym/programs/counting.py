@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from numsym.programs.base import PROGRAMS, Program, State, Vocabulary
+from numsym.programs.base import PROGRAMS, Program, State, Vocabulary, exchange
+from numsym.programs.transforms import TRANSFORMS
 
 DEMONSTRATION, RESPONSE = -1, 1
 
@@ -40,11 +41,28 @@ class CountingProgram(Program):
 
     The plan is `target`, the number of demonstration tokens. A demonstration token counts only in the demonstration
     phase and a response token only in the response phase, which is what tells them apart in the Same-Object task.
+
+    Args:
+        vocabulary: the tokens.
+        void_prob: how often a demonstration step is void.
+        transform: how many responses a count asks for (`TRANSFORMS`). It is applied when the trigger arrives, so a
+            phase that an exchange turns does without it.
+        highest: the largest number of objects that a trial has.
     """
 
-    def __init__(self, vocabulary: CountingVocabulary, *, void_prob: float | int = 0.0):
+    def __init__(
+        self,
+        vocabulary: CountingVocabulary,
+        *,
+        void_prob: float | int = 0.0,
+        transform: str = "identity",
+        highest: int = 20,
+    ):
         self.vocabulary = vocabulary
         self.void_prob = void_prob
+        self.transformed = TRANSFORMS[transform]
+        self.highest = highest
+        self.longest = int(self.transformed(torch.arange(highest + 1)).max())
 
     @property
     @abstractmethod
@@ -62,6 +80,18 @@ class CountingProgram(Program):
     @abstractmethod
     def count(self, state: State, demonstration: Int[Tensor, "batch"], response: Int[Tensor, "batch"]) -> State:
         """The numbers after a step in which `demonstration` and `response` are 1 where such a token was consumed."""
+
+    def turn(self, state: State) -> State:
+        """The numbers that the trigger changes; none, where the answer is the count itself."""
+        return {}
+
+    def admits(self, base: State, source: State, names: tuple[str, ...]) -> Bool[Tensor, "batch"]:
+        """Not where the answer would be longer than any that a trial has.
+
+        A count of responses that is exchanged into a demonstration is transformed there once more: with squares.
+        """
+        edited = exchange(base, source, names)
+        return (edited["phase"] == RESPONSE) | (self.transformed(self.demonstrated(edited)) <= self.longest)
 
     def start(self, plan: State) -> State:
         """Before `B`: demonstration phase, all numbers 0. `plan["target"]`: (batch,) the number of objects."""
@@ -81,9 +111,11 @@ class CountingProgram(Program):
         answering = state["phase"] == RESPONSE
         demonstration = v.is_demonstration(token) & ~answering
         response = (token == v.response) & answering
+        triggered = (token == v.trigger) & ~answering
+        turned = {name: torch.where(triggered, value, state[name]) for name, value in self.turn(state).items()}
         return {
             **state,
-            **self.count(state, demonstration.long(), response.long()),
+            **self.count({**state, **turned}, demonstration.long(), response.long()),
             "phase": torch.where(token == v.trigger, RESPONSE, state["phase"]),
             "begun": torch.where(token == v.bos, 1, state["begun"]),
             "ended": torch.where(token == v.eos, 1, state["ended"]),
@@ -126,6 +158,10 @@ class UpDown(CountingProgram):
         """The count itself."""
         return state["count"]
 
+    def turn(self, state: State) -> State:
+        """The count becomes the number of responses due."""
+        return {"count": self.transformed(state["count"])}
+
     def count(self, state: State, demonstration: Int[Tensor, "batch"], response: Int[Tensor, "batch"]) -> State:
         """Up in the demonstration, down in the response."""
         return {"count": state["count"] + demonstration - response}
@@ -145,6 +181,10 @@ class UpUp(CountingProgram):
     def remaining(self, state: State) -> Int[Tensor, "batch"]:
         """By how much the responses fall short of the demonstrations."""
         return state["demo_count"] - state["resp_count"]
+
+    def turn(self, state: State) -> State:
+        """The demonstration's count becomes the number of responses due."""
+        return {"demo_count": self.transformed(state["demo_count"])}
 
     def count(self, state: State, demonstration: Int[Tensor, "batch"], response: Int[Tensor, "batch"]) -> State:
         """Each phase raises its own count."""

@@ -5,16 +5,20 @@ from numsym.tasks.base import TASKS, Batch, Task
 from numsym.tasks.config import load_task
 from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
 from numsym.tasks.modular import ModularAddition
+from numsym.tasks.transformed import Mod, Round, Square
 
 __all__ = [
     "TASKS",
     "AdditionTask",
     "Batch",
     "CountingTask",
+    "Mod",
     "ModularAddition",
     "MultiObject",
+    "Round",
     "SameObject",
     "SingleObject",
+    "Square",
     "Task",
     "load_task",
 ]

@@ -68,6 +68,10 @@ class AdditionTask(Task):
         v = self.vocabulary
         return (input_ids < v.base) & ((input_ids == v.equals).cumsum(dim=1) == 0)
 
+    def places(self, input_ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
+        """The position itself: both numbers must have been read equally far."""
+        return torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
+
     def _build(self, program: type[Program]) -> Addition:
         assert issubclass(program, Addition)
         return program(self.vocabulary, digits=self.digits)

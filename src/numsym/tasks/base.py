@@ -115,6 +115,13 @@ class Task(ABC):
     def intervenable(self, input_ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
         """The positions at which an interchange may happen."""
 
+    def places(self, input_ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
+        """What kind of position each is: an interchange is between positions of one kind. All are one, by default.
+
+        For tasks in which a variable means something only at the same step of both trials.
+        """
+        return torch.zeros_like(input_ids)
+
     @property
     @abstractmethod
     def has_held_out(self) -> bool:
