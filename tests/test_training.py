@@ -1,3 +1,4 @@
+import itertools
 import logging
 
 import pytest
@@ -13,6 +14,21 @@ from numsym.training import as_dict, evaluate, log_spaced, next_token_logits, tr
 
 def small(task, cell="gru"):
     return RecurrentLM(RecurrentConfig(cell=cell, vocab_size=task.vocab_size, hidden_size=24))
+
+
+def test_the_learning_rate_can_fall_to_zero():
+    task, weights = MultiObject(), []
+    torch.manual_seed(0)
+    model = small(task)
+    train(model, task, steps=4, check_every=1, schedule="linear", on_check=lambda _: weights.append(norm(model)))
+    changes = [abs(a - b) for a, b in itertools.pairwise(weights)]
+    assert changes[-1] < changes[0]
+    with pytest.raises(ValueError, match="unknown schedule 'cosine': choose one of constant, linear"):
+        train(model, task, schedule="cosine")
+
+
+def norm(model):
+    return sum(parameter.detach().abs().sum().item() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])

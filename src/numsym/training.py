@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym.errors import ModelMismatchError, check_at_least, check_between
+from numsym.errors import ModelMismatchError, check_at_least, check_between, check_name
 from numsym.tasks import Batch, Task
 
 logger = logging.getLogger(__name__)
@@ -21,6 +21,12 @@ POOL = 32
 
 LENGTH_PARTS = 4
 """Parts, each as long as its longest trial, in which a padded batch runs on a CPU: half of a batch is padding."""
+
+SCHEDULES: dict[str, Callable[[float], float]] = {"constant": lambda done: 1.0, "linear": lambda done: 1.0 - done}
+"""By the share of the steps that is done, what the learning rate is multiplied with."""
+
+EVALUATED = 256
+"""Trials that a model which does not pack evaluates at a time on a CPU."""
 
 CONFIRM = 4000
 """Trials that must all be right before training is said to have reached its goal."""
@@ -97,6 +103,7 @@ def train(
     batch_size: int = 128,
     learning_rate: float | int = 2e-3,
     clip: float | int = 1.0,
+    schedule: str = "constant",
     stop_at: float | int = 1.0,
     check_every: int = 100,
     seed: int = 0,
@@ -116,6 +123,7 @@ def train(
         batch_size: trials a step.
         learning_rate: of Adam.
         clip: the largest norm of a gradient.
+        schedule: of the learning rate: "constant", or "linear", which falls to zero over `steps`.
         stop_at: trial accuracy at which to end, in 0..1.
         check_every: steps between checks.
         seed: of the trials; the weights are the model's own.
@@ -132,9 +140,11 @@ def train(
     for name, value in (("steps", steps), ("batch_size", batch_size), ("check_every", check_every)):
         check_at_least(name, value, 1)
     check_between("stop_at", stop_at, 0, 1)
+    check_name("schedule", schedule, SCHEDULES)
     generator = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
     optimiser = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=learning_rate)
+    rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: SCHEDULES[schedule](step / steps))
     log, started, losses = TrainingLog(), time.perf_counter(), []
     keep = on_keep if on_keep is not None and keep_at else lambda step: None
     if 0 in keep_at:
@@ -142,6 +152,7 @@ def train(
     model.train()
     for batch in islice(_batches(task, batch_size, generator, device), steps):
         losses.append(_step(model, batch, optimiser, clip))
+        rates.step()
         log.steps += 1
         if log.steps in keep_at:
             keep(log.steps)
@@ -179,8 +190,8 @@ def _step(model: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, clip
     """One optimiser step; returns the loss before it."""
     optimiser.zero_grad(set_to_none=True)
     tokens, total = batch.predictable[:, 1:].sum(), torch.zeros((), device=batch.input_ids.device)
-    for part in _by_length(model, batch):
-        logits, targets, _ = next_token_logits(model, part)
+    for rows in _by_length(model, batch, LENGTH_PARTS):
+        logits, targets, _ = next_token_logits(model, batch.rows(rows))
         loss = nn.functional.cross_entropy(logits, targets, reduction="sum") / tokens
         loss.backward()
         total += loss.detach()
@@ -189,11 +200,12 @@ def _step(model: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, clip
     return total
 
 
-def _by_length(model: nn.Module, batch: Batch) -> list[Batch]:
-    """The batch, in parts of like lengths where padding costs time: on a CPU, unless the model packs."""
-    if batch.input_ids.device.type != "cpu" or getattr(model, "packs", False) or len(batch) < LENGTH_PARTS:
-        return [batch]
-    return [batch.rows(rows) for rows in batch.lengths.argsort().chunk(LENGTH_PARTS)]
+def _by_length(model: nn.Module, batch: Batch, parts: int) -> list[Int[Tensor, "rows"]]:
+    """The rows of a batch, in parts of like lengths where padding costs time: on a CPU, unless the model packs."""
+    rows = torch.arange(len(batch), device=batch.input_ids.device)
+    if rows.device.type != "cpu" or getattr(model, "packs", False):
+        return [rows]
+    return list(batch.lengths.argsort().chunk(parts))
 
 
 def _batches(task: Task, size: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:
@@ -236,10 +248,13 @@ def evaluate(
 def _right(model: nn.Module, batch: Batch) -> tuple[Bool[Tensor, "batch"], Int[Tensor, "batch"]]:
     """Which trials are right in every predictable token, and their numbers."""
     batch = batch.to(next(model.parameters()).device)
-    logits, targets, keep = next_token_logits(model, batch)
-    wrong = torch.zeros_like(keep)
-    wrong[keep] = logits.argmax(-1) != targets
-    return (~wrong.any(1)).cpu(), batch.counts.cpu()
+    right = torch.empty(len(batch), dtype=torch.bool, device=batch.input_ids.device)
+    for rows in _by_length(model, batch, 1 + len(batch) // EVALUATED):
+        logits, targets, keep = next_token_logits(model, batch.rows(rows))
+        wrong = torch.zeros_like(keep)
+        wrong[keep] = logits.argmax(-1) != targets
+        right[rows] = ~wrong.any(1)
+    return right.cpu(), batch.counts.cpu()
 
 
 def as_dict(result: Evaluation | TrainingLog) -> dict[str, Any]:
