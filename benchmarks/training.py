@@ -20,19 +20,20 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     rows = []
     for cell, width, rate in RECURRENT:
-        shape = {"cell": cell, "hidden_size": width}
-        rows += [trained(f"{cell} {width}", shape, seed, MultiObject(), rate, 5000) for seed in (0, 1)]
+        shape, settings = {"cell": cell, "hidden_size": width}, {"learning_rate": rate, "steps": 5000}
+        rows += [trained(f"{cell} {width}", shape, seed, MultiObject(), settings) for seed in (0, 1)]
     for positions in POSITIONS:
         shape = {"architecture": "transformer", "positions": positions}
-        task, seeds = MultiObject(void_prob=0.2), (0, 1) if positions == "rotary" else (0,)
-        rows += [trained(f"transformer 128, {positions}", shape, seed, task, 1e-3, 1000) for seed in seeds]
+        task, settings = MultiObject(void_prob=0.2), {"learning_rate": 1e-3, "steps": 400, "schedule": "linear"}
+        seeds = (0, 1) if positions == "rotary" else (0,)
+        rows += [trained(f"transformer 128, {positions}", shape, seed, task, settings) for seed in seeds]
     report("training", rows)
 
 
-def trained(name: str, shape: dict[str, Any], seed: int, task: MultiObject, rate: float, steps: int) -> dict[str, Any]:
+def trained(name: str, shape: dict[str, Any], seed: int, task: MultiObject, settings: dict[str, Any]) -> dict[str, Any]:
     torch.manual_seed(seed)
     model = build(task.vocab_size, **shape)
-    log = train(model, task, seed=seed, learning_rate=rate, steps=steps, check_every=100 if steps > 1000 else 50)
+    log = train(model, task, seed=seed, **settings)
     result = evaluate(model, task)
     row = {"work": f"{name}, seed {seed}", "steps": log.steps, "seconds": log.seconds, "reached": log.reached}
     return {**row, "accuracy": result.accuracy, "held-out": result.held_out}
