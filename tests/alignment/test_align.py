@@ -61,7 +61,7 @@ def test_both_engines_measure_the_same(counter, small_task):
     assert [r["loss"] for r in fast.records] == pytest.approx([r["loss"] for r in slow.records], rel=1e-3)
 
 
-@pytest.mark.parametrize("program", ["up_down", "up_up"])
+@pytest.mark.parametrize("program", ["up_down", "up_up", "ctx_distr"])
 def test_every_variable_of_every_program_can_be_asked_for(program):
     for task in (TASKS[name](counts=range(1, 5), held_out=(2,)) for name in ("multi_object", "same_object")):
         model = RecurrentLM(RecurrentConfig(vocab_size=task.vocab_size, hidden_size=8))
@@ -86,7 +86,7 @@ def test_two_variables_of_a_known_network_are_found_each_in_its_block():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"program": "down"}, "unknown program of multi_object 'down': choose one of up_down, up_up"),
+        ({"program": "down"}, r"unknown program of multi_object 'down'.* ctx_distr, .* up_down, up_up"),
         ({"variable": "counts"}, "unknown variable 'counts': choose one of count, full, phase"),
         ({"variable": ()}, r"variable=\(\) is not allowed: name at least one"),
         ({"alignment": "rotation"}, "unknown alignment 'rotation'"),

@@ -63,6 +63,23 @@ def test_nothing_before_the_exchange_is_scored(generator):
     assert (pairs.source_mask.sum(1) == pairs.source_at + 1).all()
 
 
+def test_pairs_know_whether_the_exchange_changes_anything(generator):
+    task = MultiObject()
+    for program, variable in (("up_down", "full"), ("up_down", "count"), ("ctx_distr", "value")):
+        pairs = interchange_pairs(task, task.program(program), (variable,), 300, generator=generator)
+        for i in range(300):
+            at, source = int(pairs.base_at[i]), words_of(task, pairs.source_ids[i])[: int(pairs.source_at[i]) + 1]
+            base = words_of(task, pairs.base_ids[i])[: at + 1]
+            (phase, count), (source_phase, source_count) = value(base, same=False), value(source, same=False)
+            differs = {
+                "full": (phase, count) != (source_phase, source_count),
+                "count": count != source_count,
+                "value": (base[-1] == "R") != (source[-1] == "R"),
+            }
+            assert bool(pairs.changed[i]) == differs[variable]
+        assert 0 < pairs.changed.float().mean() < 1
+
+
 def test_several_variables_are_exchanged_one_at_a_time(generator):
     task = MultiObject()
     pairs = interchange_pairs(task, task.program("up_up"), ("demo_count", "resp_count"), 400, generator=generator)

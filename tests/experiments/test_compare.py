@@ -29,6 +29,7 @@ def test_a_run_says_which_program_and_goes_on_where_it_was(composed, tmp_path, m
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["comparison"] == json.loads(json.dumps(found.to_dict()))
     assert set(results["alignments"]) == {one.name for one in found.hypotheses}
+    assert {one.name.split(".")[0] for one in found.hypotheses} == {"up_down", "up_up"}
     assert len(found.hypotheses) == 7
     assert (tmp_path / "run" / "comparison.png").stat().st_size > 10_000
 

@@ -7,7 +7,7 @@ from numsym.tasks import MultiObject
 
 
 def test_every_registered_program_says_its_variables_and_resolves():
-    assert {"up_down", "up_up"} <= set(PROGRAMS)
+    assert {"up_down", "up_up", "ctx_distr"} <= set(PROGRAMS)
     for name in PROGRAMS:
         assert len(set(PROGRAMS[name].variables)) == len(PROGRAMS[name].variables) > 0
 

@@ -94,3 +94,59 @@ def test_tokens_that_mean_nothing_leave_the_state():
     state = {**program.start({"target": torch.tensor([5])}), "count": torch.tensor([2])}
     for word in ("R", "U", "P"):
         assert program.update(state, torch.tensor([names.index(word)]))["count"].item() == 2
+
+
+def values_by_hand(words, same):
+    """Each word's own value: +1 a demonstration, -1 a response, 0 anything else."""
+    answering = [False] + ["T" in words[: t + 1] for t in range(len(words) - 1)]
+    is_response = [w == "R" or (same and w == "D" and late) for w, late in zip(words, answering, strict=True)]
+    return [-1 if r else int(w.startswith("D")) for w, r in zip(words, is_response, strict=True)]
+
+
+@pytest.mark.parametrize("name", ["multi_object", "single_object", "same_object"])
+def test_ctx_distr_gives_each_token_its_own_value_and_sums_the_context(name):
+    task = TASKS[name](void_prob=0.3)
+    batch = task.sample(40, generator=torch.Generator().manual_seed(0))
+    states = task.trace("ctx_distr", batch).states
+    assert task.program("ctx_distr").variables == ("value",)
+    for row in range(40):
+        values = values_by_hand(task.text(batch.input_ids[row]).split(), name == "same_object")
+        assert states["value"][row, : len(values)].tolist() == values
+        assert states["rest"][row, : len(values)].tolist() == [sum(values[:t]) for t in range(len(values))]
+
+
+@pytest.mark.parametrize("name", ["multi_object", "same_object", "mod", "round", "square"])
+@pytest.mark.parametrize("void_prob", [0.0, 0.3])
+def test_with_nothing_exchanged_ctx_distr_emits_what_up_down_does(name, void_prob):
+    task = TASKS[name](void_prob=void_prob)
+    plan = {"target": torch.arange(1, 21).repeat(5)}
+    emitted = []
+    for program in (task.program("up_down"), task.program("ctx_distr")):
+        emitted.append(unroll(program, program.start(plan), generator=torch.Generator().manual_seed(3)))
+    assert torch.equal(emitted[0].tokens, emitted[1].tokens)
+    assert torch.equal(emitted[0].predictable, emitted[1].predictable)
+
+
+@pytest.mark.parametrize("name", ["multi_object", "same_object"])
+def test_exchanging_one_value_moves_the_sum_by_the_difference(name):
+    task, same = TASKS[name](void_prob=0.2), name == "same_object"
+    base, source = (task.sample(100, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    program = task.program("ctx_distr")
+    generator = torch.Generator().manual_seed(2)
+    at = [
+        torch.multinomial(task.intervenable(b.input_ids).float(), 1, generator=generator)[:, 0] for b in (base, source)
+    ]
+    states = [state_at(task.trace(program, b).states, t) for b, t in zip((base, source), at, strict=True)]
+    run = unroll(program, exchange(*states, program.block("value")), generator=generator)
+    for row in range(100):
+        words = task.text(base.input_ids[row]).split()[: int(at[0][row]) + 1]
+        values = values_by_hand(words, same)
+        given = values_by_hand(task.text(source.input_ids[row]).split(), same)[int(at[1][row])]
+        total, want = sum(values) - values[-1] + given, []
+        follows = task.text(run.tokens[row]).split()
+        if "T" not in words:
+            demonstrated = sum(w.startswith("D") for w in follows[: follows.index("T")])
+            assert demonstrated == max(0, int(base.counts[row]) - total)
+            total, follows = total + demonstrated, follows[follows.index("T") + 1 :]
+        want = ["D" if same else "R"] * max(0, total) + ["E"]
+        assert follows == want

@@ -28,6 +28,7 @@ class Pairs:
         block: (batch,) which of `variables` each pair exchanges.
         base_value, source_value: (batch,) the exchanged variable's values (the first one's, where "full" has several),
             in whole units of it.
+        changed: (batch,) bool; the exchange gives one of the exchanged variables another value.
         base_counts, source_counts: (batch,) the numbers that the two trials are about.
         state: the base's program after the exchange: what the counterfactual continues from.
         variables: the blocks, by name; a name, or "full".
@@ -43,6 +44,7 @@ class Pairs:
     block: Int[Tensor, "batch"]
     base_value: Int[Tensor, "batch"]
     source_value: Int[Tensor, "batch"]
+    changed: Bool[Tensor, "batch"]
     base_counts: Int[Tensor, "batch"]
     source_counts: Int[Tensor, "batch"]
     state: State
@@ -135,10 +137,11 @@ def interchange_pairs(
         check_name("variable of the source's program", name, giving[1].variables)
     base, given, block = draw_pairs((task, program), giving, blocks, n, split, positions or {}, generator)
     device = base.at.device
-    edited = dict(base.state)
+    edited, changed = dict(base.state), torch.zeros_like(block, dtype=torch.bool)
     for name in {name for names in blocks for name in names}:
         exchanged = torch.tensor([name in names for names in blocks], device=device)[block]
         edited[name] = torch.where(exchanged, given.state[name], base.state[name])
+        changed |= edited[name] != base.state[name]
     follows = unroll(program, edited, generator=_fork(generator, device))
     assert follows.predictable is not None
     values = [torch.stack([h.state[names[0]] // program.unit(names[0]) for names in blocks]) for h in (base, given)]
@@ -156,6 +159,7 @@ def interchange_pairs(
         block=block,
         base_value=base_value,
         source_value=source_value,
+        changed=changed,
         base_counts=base.counts,
         source_counts=given.counts,
         state=edited,

@@ -29,12 +29,15 @@ class Measurement:
         by_base_count: by the number of the base trial.
         by_source_count: by the number of the source trial.
         by_difference: by |source value - base value| of the exchanged variable.
+        changed: IIA on the pairs whose exchange gives a variable another value: in the others nothing new has to
+            follow. `None` where there are no such pairs, and in results saved before it was measured.
     """
 
     iia: Share
     by_base_count: dict[int, Share]
     by_source_count: dict[int, Share]
     by_difference: dict[int, Share]
+    changed: Share | None = None
 
     @classmethod
     def of(cls, right: Bool[Tensor, "batch"], pairs: Pairs) -> "Measurement":
@@ -45,6 +48,7 @@ class Measurement:
             shares_by(right, pairs.base_counts.cpu()),
             shares_by(right, pairs.source_counts.cpu()),
             shares_by(right, difference.cpu()),
+            Share.of(right[pairs.changed.cpu()]) if bool(pairs.changed.any()) else None,
         )
 
 
@@ -171,8 +175,13 @@ class AlignmentResult:
 def _measurement(read: dict[str, Any] | None) -> Measurement | None:
     if read is None:
         return None
-    graded = {name: {int(key): Share(**share) for key, share in read[name].items()} for name in read if name != "iia"}
-    return Measurement(iia=Share(**read["iia"]), **graded)
+    graded = {
+        name: {int(key): Share(**share) for key, share in groups.items()}
+        for name, groups in read.items()
+        if name.startswith("by_")
+    }
+    changed = read.get("changed")
+    return Measurement(iia=Share(**read["iia"]), changed=None if changed is None else Share(**changed), **graded)
 
 
 def plain(value: Any) -> Any:

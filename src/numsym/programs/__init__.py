@@ -5,7 +5,7 @@ Here goes what is computed, over variables; what is asked, and with which tokens
 
 from numsym.programs.addition import Addition, AdditionVocabulary
 from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocabulary, exchange, state_at, unroll
-from numsym.programs.counting import CountingProgram, CountingVocabulary, UpDown, UpUp
+from numsym.programs.counting import CountingProgram, CountingVocabulary, CtxDistr, UpDown, UpUp
 from numsym.programs.increment import Decrement, Increment
 from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
 from numsym.programs.transforms import TRANSFORMS
@@ -18,6 +18,7 @@ __all__ = [
     "AdditionVocabulary",
     "CountingProgram",
     "CountingVocabulary",
+    "CtxDistr",
     "Decrement",
     "Increment",
     "ModularOperands",

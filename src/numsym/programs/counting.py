@@ -1,4 +1,4 @@
-"""The programs of the counting tasks ([N] section 3 and appendix): Up-Down and Up-Up.
+"""The programs of the counting tasks ([N] section 3 and appendix): Up-Down, Up-Up and Ctx-Distr.
 
 They differ in the numbers they keep, not in the trial they describe, so the trial is written once.
 """
@@ -192,3 +192,37 @@ class UpUp(CountingProgram):
             "demo_count": state["demo_count"] + demonstration,
             "resp_count": state["resp_count"] + response,
         }
+
+
+@PROGRAMS.register("ctx_distr")
+class CtxDistr(CountingProgram):
+    """No count is kept: each token has a value, and every step sums the values of the whole context ([N] appendix).
+
+    `value` is that of the token just consumed: +1 of a demonstration token, -1 of a response token, 0 of any other. It
+    is the only variable. What the tokens before it sum to (`rest`) is the context, which an exchange at one token does
+    not reach; with the sum = rest + value, exchanging `value` is the counterfactual of that one token's value. The end
+    comes when the sum is 0 or below after the trigger. So the program is anti-Markovian: what follows is decided by
+    all of the tokens, none of which holds the sum. While nothing is exchanged it emits what Up-Down does.
+
+    The values are only +1 and -1 where an exchange may happen, so about half of all interchange pairs exchange equal
+    values and change nothing: `Measurement.changed` is the IIA on the others.
+    """
+
+    variables = ("value",)
+    numbers = ("rest", "value")
+
+    def demonstrated(self, state: State) -> Int[Tensor, "batch"]:
+        """The sum over the context."""
+        return state["rest"] + state["value"]
+
+    def remaining(self, state: State) -> Int[Tensor, "batch"]:
+        """The sum over the context."""
+        return state["rest"] + state["value"]
+
+    def turn(self, state: State) -> State:
+        """The context's sum becomes the number of responses due."""
+        return {"rest": self.transformed(state["rest"] + state["value"]), "value": torch.zeros_like(state["value"])}
+
+    def count(self, state: State, demonstration: Int[Tensor, "batch"], response: Int[Tensor, "batch"]) -> State:
+        """The last token joins the context, the new one has its value."""
+        return {"rest": state["rest"] + state["value"], "value": demonstration - response}

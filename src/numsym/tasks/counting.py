@@ -29,7 +29,7 @@ class CountingTask(CountedTask):
         InvalidArgumentError: as for `CountedTask`, or `void_prob` is outside 0..1 (1 itself never ends).
     """
 
-    programs = ("up_down", "up_up", "increment", "decrement")
+    programs = ("up_down", "up_up", "increment", "decrement", "ctx_distr")
     names: tuple[str, ...]
     response: str
     transform = "identity"
