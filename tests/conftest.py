@@ -24,6 +24,25 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def tokenizer():
+    """A byte-pair tokenizer of GPT-2's kind, in which numbers up to 18 and four words are one token each."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    coded = Tokenizer(models.BPE())
+    coded.pre_tokenizer, coded.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    sums = [f"{a} + {b} = {a + b}\n" for a in range(10) for b in range(10)]
+    coded.train_from_iterator([*sums, *["Count: apple dog car book apple dog car book =\n"] * 20], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=coded, eos_token="<|end|>", bos_token="<|end|>")
+
+
 @pytest.fixture
 def on_fake_cuda():
     """Move a module to CUDA without having one: a context in which its tensors are fakes that know their device.

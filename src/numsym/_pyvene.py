@@ -35,6 +35,7 @@ __all__ = [
     "register",
     "resolve_type",
     "save",
+    "tabled",
 ]
 
 SPLIT_HEADS = ((modeling_utils.split_head_and_permute, "n_head"),)
@@ -89,6 +90,11 @@ def register(model_class: type[nn.Module], components: Mapping[str, Component], 
     known_sizes.update(sizes)
 
 
+def tabled(model: nn.Module) -> bool:
+    """Whether pyvene knows the model's class, by its own tables or by `register`."""
+    return type(model) in intervenable_modelcard.type_to_module_mapping
+
+
 def components_of(model: nn.Module) -> tuple[str, ...]:
     """The names under which pyvene can intervene on this model.
 
@@ -109,15 +115,30 @@ def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[
     Raises:
         UnknownNameError: no such component, or no such layer.
     """
-    check_name(f"component of {type(model).__name__}", component, components_of(model))
-    path, hook, *_ = intervenable_modelcard.type_to_module_mapping[type(model)][component]
+    table = intervenable_modelcard.type_to_module_mapping
+    try:
+        check_name(f"component of {type(model).__name__}", component, components_of(model))
+    except UnknownNameError as error:
+        layered = next((path for path, *_ in table[type(model)].values() if "%s" in path), "")
+        raise UnknownNameError(f"{error}{_layers(model, layered)}") from None
+    path, hook, *_ = table[type(model)][component]
     try:
         module = modeling_utils.getattr_for_torch_module(model, path % layer if "%s" in path else path)
     except (AttributeError, IndexError, KeyError) as error:
         raise UnknownNameError(
             f"layer={layer} is not allowed: {type(model).__name__} has no {component!r} there ({path}: {error})"
+            f"{_layers(model, path)}"
         ) from error
     return module, {hook_name: name for name, hook_name in HOOKS.items()}[hook]
+
+
+def _layers(model: nn.Module, path: str) -> str:
+    """The layers that a path may name, as the end of a message."""
+    try:
+        layers = modeling_utils.getattr_for_torch_module(model, path.partition("[%s]")[0])
+    except AttributeError:
+        return ""
+    return f"; its layers are 0..{len(layers) - 1}" if isinstance(layers, nn.ModuleList) else ""
 
 
 def component_width(model: Any, component: str) -> int:

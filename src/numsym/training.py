@@ -1,9 +1,11 @@
 """Next-token training of a model on a task, and how well it does on it ([N] section 3.2)."""
 
+import inspect
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -76,14 +78,62 @@ def check_vocabulary(model: nn.Module, task: Task) -> None:
         )
 
 
+def model_inputs(
+    model: nn.Module,
+    input_ids: Int[Tensor, "batch pos"],
+    mask: Bool[Tensor, "batch pos"],
+    keep: Bool[Tensor, "batch pos"] | None = None,
+) -> dict[str, Any]:
+    """The arguments of a model's forward for tokens padded on either side.
+
+    Args:
+        model: numsym's, transformers', or one whose forward takes `input_ids` and `attention_mask`.
+        input_ids: the tokens.
+        mask: False on padding.
+        keep: the positions to decode, for models that can decode only some; see `kept`.
+
+    Returns:
+        `input_ids` and `attention_mask`; `position_ids`, counted from the first real token, where the forward names
+        them; `use_cache=False` where it has that; and what makes the model decode `keep` only.
+    """
+    takes = _arguments(model)
+    given: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
+    if "use_cache" in takes:
+        # The mark of transformers' models, whose masks are 1 and 0.
+        given |= {"use_cache": False, "attention_mask": mask.long()}
+    if "position_ids" in takes:
+        given["position_ids"] = (mask.long().cumsum(1) - 1).clamp(min=0)
+    return given if keep is None else given | keep_logits(model, keep)
+
+
+def _arguments(model: nn.Module) -> frozenset[str]:
+    """The names that a model's forward takes."""
+    own: Any = type(model)
+    return _parameters(own.forward)
+
+
+@lru_cache
+def _parameters(function: Callable) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
+
+
 def keep_logits(model: nn.Module, keep: Bool[Tensor, "batch pos"]) -> dict[str, Tensor]:
-    """The argument that makes a model decode only some positions, for models that can."""
-    return {"logits_to_keep": keep} if getattr(model, "keeps_positions", False) else {}
+    """The argument that makes a model decode only some positions: numsym's by a mask, transformers' by columns."""
+    if getattr(model, "keeps_positions", False):
+        return {"logits_to_keep": keep}
+    return {"logits_to_keep": _columns(keep)} if "logits_to_keep" in _arguments(model) else {}
 
 
 def kept(model: nn.Module, logits: Tensor, keep: Bool[Tensor, "batch pos"]) -> Float[Tensor, "kept vocab"]:
     """The logits of those positions, whether or not the model decoded the others too."""
-    return logits if getattr(model, "keeps_positions", False) else logits[keep]
+    if getattr(model, "keeps_positions", False):
+        return logits
+    return logits[keep[:, _columns(keep)] if "logits_to_keep" in _arguments(model) else keep]
+
+
+def _columns(keep: Bool[Tensor, "batch pos"]) -> Int[Tensor, "column"]:
+    """The positions kept in some row."""
+    return keep.any(0).nonzero()[:, 0]
 
 
 def next_token_logits(
@@ -91,7 +141,7 @@ def next_token_logits(
 ) -> tuple[Float[Tensor, "kept vocab"], Int[Tensor, "kept"], Bool[Tensor, "batch pos"]]:
     """The logits that predict each predictable token of a batch, those tokens, and where they are predicted from."""
     ids, keep = batch.input_ids, batch.predictable[:, 1:]
-    output = model(input_ids=ids[:, :-1], attention_mask=batch.mask[:, :-1], **keep_logits(model, keep))
+    output = model(**model_inputs(model, ids[:, :-1], batch.mask[:, :-1], keep))
     return kept(model, output["logits"], keep), ids[:, 1:][keep], keep
 
 

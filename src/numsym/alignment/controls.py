@@ -21,6 +21,7 @@ from numsym.alignment.pyvene_engine import PyveneEngine, device_of
 from numsym.alignment.search import correct
 from numsym.alignment.site import Site
 from numsym.errors import InvalidArgumentError
+from numsym.training import model_inputs
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 
@@ -40,7 +41,7 @@ def site_values(
     collect = PyveneEngine(model, site, [pv.CollectIntervention(embed_dim=site.check(model))])._intervenables[0]
     pairs = pairs.to(device_of(model))
     where = {"sources->base": (None, [pairs.source_at[:, None].tolist()])}
-    inputs = {"input_ids": pairs.source_ids, "attention_mask": pairs.source_mask}
+    inputs = model_inputs(model, pairs.source_ids, pairs.source_mask)
     (_, collected), _ = collect(inputs, None, where)
     return collected[0].reshape(len(pairs), -1).float(), pairs.source_value
 

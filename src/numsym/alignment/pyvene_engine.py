@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from numsym._pyvene import Intervenable, locations, pv, quiet
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.site import Site
-from numsym.training import keep_logits, kept
+from numsym.training import kept, model_inputs
 
 
 class PyveneEngine:
@@ -64,12 +64,8 @@ class PyveneEngine:
     ) -> tuple[Tensor, Bool[Tensor, "batch"]]:
         """One intervened pass over some pairs: loss, and which are right; pyvene's `subspaces` may be given."""
         keep = pairs.scored[:, 1:]
-        base = {
-            "input_ids": pairs.base_ids[:, :-1],
-            "attention_mask": pairs.base_mask[:, :-1],
-            **keep_logits(self.model, keep),
-        }
-        source = {"input_ids": pairs.source_ids, "attention_mask": pairs.source_mask}
+        base = model_inputs(self.model, pairs.base_ids[:, :-1], pairs.base_mask[:, :-1], keep)
+        source = model_inputs(self.model, pairs.source_ids, pairs.source_mask)
         if subspaces is None and len(pairs.variables) > 1:
             subspaces = [pairs.block[:, None].tolist()]
         where = locations(pairs.source_at, pairs.base_at)
@@ -112,8 +108,6 @@ def unintervened(model: nn.Module, pairs: Pairs, chunk: int = 1024) -> Bool[Tens
     for start in range(0, len(pairs), chunk):
         part = pairs.rows(slice(start, start + chunk)).to(device_of(model))
         keep = part.scored[:, 1:]
-        output = model(
-            input_ids=part.base_ids[:, :-1], attention_mask=part.base_mask[:, :-1], **keep_logits(model, keep)
-        )
+        output = model(**model_inputs(model, part.base_ids[:, :-1], part.base_mask[:, :-1], keep))
         right.append(score(kept(model, output["logits"], keep), part)[1])
     return torch.cat(right).cpu()

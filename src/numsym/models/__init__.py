@@ -3,6 +3,7 @@
 from numsym._pyvene import SPLIT_HEADS, Component, components_of, register
 from numsym.models.build import build
 from numsym.models.counters import counting_gru
+from numsym.models.load import load
 from numsym.models.modular import ModularTransformer, ModularTransformerConfig
 from numsym.models.modular_linear import LinearModularConfig, LinearModularModel
 from numsym.models.pizza import load_pizza
@@ -25,6 +26,7 @@ __all__ = [
     "build",
     "components_of",
     "counting_gru",
+    "load",
     "load_pizza",
     "register",
 ]

@@ -8,6 +8,13 @@ from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocab
 from numsym.programs.counting import CountingProgram, CountingVocabulary, CtxDistr, UpDown, UpUp
 from numsym.programs.increment import Decrement, Increment
 from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
+from numsym.programs.prompts import (
+    CountPromptVocabulary,
+    PromptCount,
+    PromptOperands,
+    PromptSum,
+    SumPromptVocabulary,
+)
 from numsym.programs.transforms import TRANSFORMS
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "TRANSFORMS",
     "Addition",
     "AdditionVocabulary",
+    "CountPromptVocabulary",
     "CountingProgram",
     "CountingVocabulary",
     "CtxDistr",
@@ -26,7 +34,11 @@ __all__ = [
     "ModularSum",
     "ModularVocabulary",
     "Program",
+    "PromptCount",
+    "PromptOperands",
+    "PromptSum",
     "State",
+    "SumPromptVocabulary",
     "Unrolled",
     "UpDown",
     "UpUp",

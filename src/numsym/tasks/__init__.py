@@ -1,16 +1,20 @@
 """What is asked of a network: vocabularies, samples, splits. How it may be solved is a program (`numsym.programs`)."""
 
 from numsym.tasks.addition import AdditionTask
+from numsym.tasks.addition_prompts import AdditionPrompts
 from numsym.tasks.base import TASKS, Batch, Task
 from numsym.tasks.config import load_task
 from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
+from numsym.tasks.counting_prompts import CountingPrompts
 from numsym.tasks.modular import ModularAddition
 from numsym.tasks.transformed import Mod, Round, Square
 
 __all__ = [
     "TASKS",
+    "AdditionPrompts",
     "AdditionTask",
     "Batch",
+    "CountingPrompts",
     "CountingTask",
     "Mod",
     "ModularAddition",

@@ -1,0 +1,65 @@
+"""Any causal language model of Hugging Face, made known to pyvene and ready to be aligned."""
+
+import os
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from numsym.errors import InvalidArgumentError
+from numsym.hub import fetch
+from numsym.models.discover import register_model
+
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+def load(
+    model: str | os.PathLike | nn.Module,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    **options: Any,
+) -> Any:
+    """A model by its name on the Hugging Face hub or its folder, or one that is there, for `align` and pyvene.
+
+    Its places get pyvene's names (`numsym.models.components_of(model)`): the residual stream before and after each
+    layer (`block_input`, `block_output`), and where the model has them `attention_output`, `mlp_output`,
+    `mixer_output`, `attention_value_output` (what the heads read, side by side), `head_attention_value_output` and
+    `embeddings`. Names that pyvene has for a class stay as they are.
+
+    Args:
+        model: such as "gpt2"; or a folder that `save_pretrained` wrote, from transformers or from numsym; or a model,
+            which is registered, put in evaluation mode, and otherwise left as it is.
+        device: where to put it; the CPU, or where it is.
+        dtype: of its weights, such as "bfloat16"; as they were saved, or as they are.
+        options: for `AutoModelForCausalLM.from_pretrained`, such as `revision`.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        InvalidArgumentError: it is not there and cannot be downloaded, or `dtype` is not allowed.
+        ModelMismatchError: no layers are found in it.
+
+    Example:
+        >>> model = numsym.models.load("gpt2", dtype="bfloat16")  # doctest: +SKIP
+        >>> numsym.align(model, task, site="block_output:6", program="prompt_sum", variable="sum")  # doctest: +SKIP
+    """
+    if isinstance(dtype, str) and dtype not in TYPES:
+        raise InvalidArgumentError(f"dtype={dtype!r} is not allowed: it must be one of {', '.join(TYPES)}")
+    kind = TYPES[dtype] if isinstance(dtype, str) else dtype
+    found: Any = model
+    if not isinstance(model, nn.Module):
+        given = options if kind is None else {"dtype": kind, **options}
+        found = fetch("model", model, AutoModelForCausalLM.from_pretrained, **given)
+    elif options:
+        raise InvalidArgumentError(
+            f"{', '.join(options)} is not allowed with a model that is there: it is for one that is read"
+        )
+    if device is not None or kind is not None:
+        # Not `found.to`: TransformerLens's bridge and quantised models have their own, with other arguments.
+        nn.Module.to(found, device=device, dtype=kind)
+    found.eval()
+    register_model(found)
+    return found

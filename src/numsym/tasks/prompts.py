@@ -1,0 +1,106 @@
+"""What tasks asked as text have in common: a tokenizer's vocabulary, and the check that every number is one token."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from numsym.errors import InvalidArgumentError
+from numsym.tasks.base import Task
+
+CHECKED = 64
+"""Trials of a new task that are written out as text and compared with what the tokenizer makes of it."""
+
+
+class PromptTask(Task):
+    """What prompts have in common: the vocabulary is the tokenizer's, and every trial is what it makes of a text."""
+
+    tokenizer: Any
+
+    @abstractmethod
+    def written(self, plan: dict[str, int]) -> str:
+        """The text of a trial, with its shots and its answer."""
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the highest id in use: what a model must at least have."""
+        return self._size
+
+    def text(self, input_ids: Int[Tensor, "pos"]) -> str:
+        """One row of tokens as text, without padding."""
+        return self.tokenizer.decode([i for i in input_ids.tolist() if i != self.vocabulary.pad])
+
+    def _check(self, used: set[int]) -> None:
+        """That trials are the tokenizer's reading of their texts; `used` are the ids that occur."""
+        self._size = max(*used, self.vocabulary.pad) + 1
+        batch = self.sample(CHECKED, generator=torch.Generator().manual_seed(0))
+        for row, ids in enumerate(batch.input_ids.tolist()):
+            text = self.written({name: int(values[row]) for name, values in batch.plan.items()})
+            found = encode(self.tokenizer, text)
+            if ids[: len(found)] != found or any(i != self.vocabulary.pad for i in ids[len(found) :]):
+                raise InvalidArgumentError(
+                    f"tokenizer is not allowed: it reads {text.splitlines()[-1]!r} not as its parts, but as "
+                    f"{_shown(self.tokenizer, found[-12:])}; try another template"
+                )
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """The ids of a text with the special tokens that stand before it, and without those after it."""
+    plain, whole = tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer(text)["input_ids"]
+    start = next((i for i in range(len(whole)) if whole[i : i + len(plain)] == plain), 0)
+    return [*whole[:start], *plain]
+
+
+def single_tokens(
+    tokenizer: Any, texts: Sequence[str], choices: Sequence[Any], kind: str, advice: Sequence[str]
+) -> tuple[list[int], list[int]]:
+    """A text up to a place that some words or numbers take in turn, each as one token.
+
+    Args:
+        tokenizer: of the model.
+        texts: the text up to and with each of the choices.
+        choices: what stands there.
+        kind: what the choices are, for the message.
+        advice: what to do instead, for each choice that may be the first that is not one token.
+
+    Returns:
+        The ids before the place, and the id of each choice.
+
+    Raises:
+        InvalidArgumentError: a choice is not one token; the message says which one and what it is split into.
+    """
+    ends = [len(text) - len(str(choice)) for choice, text in zip(choices, texts, strict=True)]
+    before = encode(tokenizer, texts[0][: ends[0]].rstrip(" "))
+    ids: list[int] = []
+    start: list[int] = []
+    for i, (choice, text, end) in enumerate(zip(choices, texts, ends, strict=True)):
+        found = encode(tokenizer, text)
+        pieces = found[len(before) :] if found[: len(before)] == before else []
+        start = found[:-1] if i == 0 else start
+        lead = tokenizer.decode(pieces[:-1])
+        one = bool(pieces) and not lead.strip() and found[:-1] == start and found[-1] not in ids
+        if not one or found[-1] == getattr(tokenizer, "unk_token_id", None):
+            shown = _shown(tokenizer, pieces or encode(tokenizer, text[end:]))
+            raise InvalidArgumentError(
+                f"{kind} {choice} is split into {shown} by this tokenizer, and must be one token: {advice[i]}"
+            )
+        ids.append(found[-1])
+    return start, ids
+
+
+def _shown(tokenizer: Any, ids: list[int]) -> str:
+    return ", ".join(repr(tokenizer.decode([i])) for i in ids)
+
+
+def unused(tokenizer: Any, used: set[int]) -> int:
+    """An id to pad with that occurs in no trial: the tokenizer's own if it is one."""
+    own = (getattr(tokenizer, "pad_token_id", None), getattr(tokenizer, "eos_token_id", None))
+    return next(i for i in (*own, *range(len(tokenizer))) if i is not None and i not in used)
+
+
+def names(tokenizer: Any) -> tuple[str, ...]:
+    """The tokens by id."""
+    return tuple(str(token) for token in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))))

@@ -1,0 +1,56 @@
+import pytest
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from numsym.errors import InvalidArgumentError
+from numsym.tasks import AdditionPrompts
+from numsym.tasks.prompts import encode, names, single_tokens, unused
+
+
+def characters(extra="", start=False):
+    """A tokenizer of single characters, which may put a token before each text."""
+    vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", *"0123456789+= \n", *extra])}
+    coded = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    coded.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    if start:
+        coded.post_processor = processors.TemplateProcessing(single="<s> $A <s>", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=coded, unk_token="<unk>", bos_token="<s>", pad_token="<s>")
+
+
+def test_a_token_before_every_text_is_kept_and_one_after_it_is_not():
+    assert encode(characters(), "1+2") == [3, 12, 4]
+    assert encode(characters(start=True), "1+2") == [1, 3, 12, 4]
+    task = AdditionPrompts(tokenizer=characters(start=True), largest=4, shots=1)
+    assert task.sample(2).input_ids[:, 0].tolist() == [1, 1]
+    # The usual padding token stands in every trial here, so another one pads.
+    assert task.vocabulary.pad != 1
+
+
+def test_a_split_number_and_an_unknown_word_are_named_with_their_pieces(tokenizer):
+    texts, choices = [f"= {n}" for n in range(25)], range(25)
+    with pytest.raises(InvalidArgumentError, match=r"number 19 is split into ' 1', '9' by this tokenizer.*: up to 18"):
+        single_tokens(tokenizer, texts, choices, "number", [f"up to {n - 1}" for n in choices])
+    before, ids = single_tokens(tokenizer, texts[:19], choices[:19], "number", [""] * 19)
+    assert [tokenizer.decode([*before, i]) for i in ids] == texts[:19]
+    with pytest.raises(InvalidArgumentError, match=r"word x is split into ' ', '<unk>' by this tokenizer"):
+        single_tokens(characters(), ["= x"], ["x"], "word", [""])
+
+
+def test_a_space_of_its_own_is_a_part_of_the_prompt():
+    before, ids = single_tokens(characters(), [f"= {n}" for n in range(10)], range(10), "number", [""] * 10)
+    assert (before, ids) == ([13, 14], list(range(2, 12)))
+    with pytest.raises(InvalidArgumentError, match=r"number 10 is split into ' ', '1', '0' .* take largest=4 or less"):
+        AdditionPrompts(tokenizer=characters(), largest=9)
+
+
+def test_padding_is_a_token_that_never_occurs(tokenizer):
+    assert unused(tokenizer, set()) == tokenizer.eos_token_id
+    assert unused(tokenizer, {tokenizer.eos_token_id, 1}) == 2
+    assert names(tokenizer)[tokenizer.eos_token_id] == "<|end|>"
+
+
+def test_a_tokenizer_that_reads_across_the_parts_is_refused():
+    merged = characters(extra=["1 + 1"])
+    merged.backend_tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"1 \+ 1|[\s\S]"), "isolated")
+    with pytest.raises(InvalidArgumentError, match=r"tokenizer is not allowed: it reads '1 \+ 1 = 2' not as its parts"):
+        AdditionPrompts(tokenizer=merged, largest=2, shots=0)
