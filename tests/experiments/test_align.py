@@ -86,6 +86,12 @@ def test_recipes_say_what_to_search_for():
     wanted, site = hypothesis(recipes.read("interventions", "phase_laf"), seed=3)
     assert (wanted.alignment, wanted.variable, wanted.subspace_dim, wanted.seed) == ("linear", "phase", 16, 3)
     assert (site.component, site.layer) == ("state", 0)
+    general = recipes.read("interventions", "das")
+    usual = {"program": "running_parity", "variable": "parity"}
+    wanted, _ = hypothesis(general, 0, usual)
+    assert (wanted.program, wanted.variable, wanted.alignment) == ("running_parity", "parity", "orthogonal")
+    wanted, _ = hypothesis({**general, "search": {"variable": "full", "program": None}}, 0, usual)
+    assert (wanted.program, wanted.variable) == ("running_parity", "full")
     with pytest.raises(InvalidArgumentError, match="VanillaIntervention is not allowed in a search: it learns Rotated"):
         hypothesis(recipe("pyvene.VanillaIntervention"), 0)
     with pytest.raises(UnknownNameError, match="unknown key of search 'k': choose one of program, subspace_dim"):

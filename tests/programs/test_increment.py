@@ -52,7 +52,7 @@ def follows(state, target, asked, span, rising):
     return [*words, "E"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(list(ASKED)),
     st.booleans(),

@@ -52,7 +52,7 @@ def follows(state, target, asked):
     return demonstrations, max(0, state[shown] - state.get("resp_count", 0))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(list(ASKED)),
     st.sampled_from(["up_down", "up_up"]),

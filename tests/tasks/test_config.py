@@ -2,13 +2,23 @@ import pytest
 
 from numsym import recipes
 from numsym.errors import UnknownNameError
-from numsym.tasks import load_task
+from numsym.programs import FULL
+from numsym.tasks import TASKS, load_task
 
 
 @pytest.mark.parametrize("path", sorted((recipes.root() / "tasks").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_makes_its_task(path):
     task = load_task(path.stem)
-    assert task.name == recipes.read("tasks", path)["name"]
+    read = recipes.read("tasks", path)
+    assert task.name == read["name"]
+    variable = read["search"]["variable"]
+    assert task.program(read["search"]["program"]).block(variable) == (variable,) != (FULL,)
+
+
+def test_every_task_has_a_recipe():
+    named = {recipes.read("tasks", path)["name"] for path in (recipes.root() / "tasks").glob("*.yaml")}
+    # Prompts are asked of a given model with a tokenizer, and nothing is trained.
+    assert named == {name for name in TASKS if not name.endswith("prompts")}
 
 
 def test_arguments_are_the_tasks_own():

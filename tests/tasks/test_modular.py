@@ -68,7 +68,7 @@ def test_it_is_registered():
     [
         ({"p": 1}, "p=1 is not allowed"),
         ({"fraction": 1.2}, "fraction=1.2 is not allowed"),
-        ({"p": 3, "fraction": 0.01}, "it leaves no pair of p=3 for training"),
+        ({"p": 3, "fraction": 0.01}, "it leaves none of 9 pairs for training"),
     ],
 )
 def test_bad_options(options, text):

@@ -26,7 +26,8 @@ def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
     recipes = config["interventions"]
     if "representations" in recipes:
         recipes = {"alignment": recipes}
-    searches = {name: hypothesis(recipe, config["seed"]) for name, recipe in recipes.items()}
+    usual = config["tasks"].get("search")
+    searches = {name: hypothesis(recipe, config["seed"], usual) for name, recipe in recipes.items()}
     place = config.get("site") or config["tasks"].get("site")
     if place is not None:
         searches = {name: (wanted, Site.of(place)) for name, (wanted, _) in searches.items()}
@@ -41,8 +42,10 @@ def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
     return [results[name] for name in searches]
 
 
-def hypothesis(recipe: Mapping[str, Any], seed: int) -> tuple[Hypothesis, Site]:
+def hypothesis(recipe: Mapping[str, Any], seed: int, usual: Mapping[str, Any] | None = None) -> tuple[Hypothesis, Site]:
     """What a recipe in `interventions/` searches for, and where: its one representation and its `search`.
+
+    What its `search` leaves out is as `usual` says: the `search` of the task's recipe.
 
     Raises:
         InvalidArgumentError: it has several representations, or an intervention type that is not searched for.
@@ -60,7 +63,8 @@ def hypothesis(recipe: Mapping[str, Any], seed: int) -> tuple[Hypothesis, Site]:
         raise InvalidArgumentError(
             f"intervention_type {place.intervention_type.__name__} is not allowed in a search: it learns {known}"
         )
-    wanted = dict(recipe.get("search") or {})
+    own = {key: value for key, value in (recipe.get("search") or {}).items() if value is not None}
+    wanted = {**(usual or {}), **own}
     for key in wanted:
         check_name("key of search", key, ("program", "variable", "subspace_dim"))
     return Hypothesis(alignment=names[0], seed=seed, **wanted), Site(place.component, place.layer)

@@ -4,8 +4,11 @@ Here goes what is computed, over variables; what is asked, and with which tokens
 """
 
 from numsym.programs.addition import Addition, AdditionVocabulary
+from numsym.programs.arithmetic import DeferredArithmetic, EagerArithmetic
 from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocabulary, exchange, state_at, unroll
+from numsym.programs.composition import RunningParity, RunningProduct
 from numsym.programs.counting import CountingProgram, CountingVocabulary, CtxDistr, UpDown, UpUp
+from numsym.programs.groups import Group, group
 from numsym.programs.increment import Decrement, Increment
 from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
 from numsym.programs.prompts import (
@@ -15,6 +18,7 @@ from numsym.programs.prompts import (
     PromptSum,
     SumPromptVocabulary,
 )
+from numsym.programs.ripple_carry import RippleCarry
 from numsym.programs.transforms import TRANSFORMS
 
 __all__ = [
@@ -28,6 +32,9 @@ __all__ = [
     "CountingVocabulary",
     "CtxDistr",
     "Decrement",
+    "DeferredArithmetic",
+    "EagerArithmetic",
+    "Group",
     "Increment",
     "ModularOperands",
     "ModularProgram",
@@ -37,6 +44,9 @@ __all__ = [
     "PromptCount",
     "PromptOperands",
     "PromptSum",
+    "RippleCarry",
+    "RunningParity",
+    "RunningProduct",
     "State",
     "SumPromptVocabulary",
     "Unrolled",
@@ -44,6 +54,7 @@ __all__ = [
     "UpUp",
     "Vocabulary",
     "exchange",
+    "group",
     "state_at",
     "unroll",
 ]

@@ -19,6 +19,12 @@ class AdditionVocabulary(Vocabulary):
     plus: int = 100
     equals: int = 101
 
+    @classmethod
+    def build(cls, base: int) -> "AdditionVocabulary":
+        """The vocabulary of a base."""
+        tokens = (*(str(digit) for digit in range(base)), "+", "=", "P")
+        return cls(tokens, pad=base + 2, base=base, plus=base, equals=base + 1)
+
 
 @PROGRAMS.register("addition")
 class Addition(Program):

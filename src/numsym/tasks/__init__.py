@@ -2,23 +2,31 @@
 
 from numsym.tasks.addition import AdditionTask
 from numsym.tasks.addition_prompts import AdditionPrompts
+from numsym.tasks.arithmetic import Arithmetic
 from numsym.tasks.base import TASKS, Batch, Task
+from numsym.tasks.composition import Composition
 from numsym.tasks.config import load_task
 from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
 from numsym.tasks.counting_prompts import CountingPrompts
 from numsym.tasks.modular import ModularAddition
+from numsym.tasks.parity import Parity
+from numsym.tasks.ripple import RippleAddition
 from numsym.tasks.transformed import Mod, Round, Square
 
 __all__ = [
     "TASKS",
     "AdditionPrompts",
     "AdditionTask",
+    "Arithmetic",
     "Batch",
+    "Composition",
     "CountingPrompts",
     "CountingTask",
     "Mod",
     "ModularAddition",
     "MultiObject",
+    "Parity",
+    "RippleAddition",
     "Round",
     "SameObject",
     "SingleObject",

@@ -39,8 +39,7 @@ class AdditionTask(Task):
                 f"digits={digits!r} is not allowed with base={base}: numbers must stay below 2^61 to be added in int64"
             )
         self.base, self.digits, self.modular = base, digits, modular
-        tokens = (*(str(digit) for digit in range(base)), "+", "=", "P")
-        self._vocabulary = AdditionVocabulary(tokens, pad=base + 2, base=base, plus=base, equals=base + 1)
+        self._vocabulary = AdditionVocabulary.build(base)
 
     @property
     def vocabulary(self) -> AdditionVocabulary:

@@ -1,23 +1,19 @@
 """The task of [P] (section 2): what is a + b modulo p?"""
 
-from typing import TYPE_CHECKING
-
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from numsym.errors import InvalidArgumentError, check_at_least, check_between, check_name
+from numsym.errors import check_at_least, check_name
 from numsym.programs import ModularProgram, ModularVocabulary, Program, State
-from numsym.tasks.base import SPLITS, TASKS, Batch, Task
-
-if TYPE_CHECKING:
-    import datasets
+from numsym.tasks.base import TASKS
+from numsym.tasks.operands import OperandTask
 
 POSITIONS = ("a", "b", "last")
 
 
 @TASKS.register("modular_addition")
-class ModularAddition(Task):
+class ModularAddition(OperandTask):
     """A trial is `a b c`, or `a b = c`, with c = (a + b) mod p: one of all p^2 pairs.
 
     Args:
@@ -47,60 +43,17 @@ class ModularAddition(Task):
         intervene_at: str = "last",
     ):
         check_at_least("p", p, 2)
-        check_between("fraction", fraction, 0, 1)
         check_name("intervene_at", intervene_at, POSITIONS)
-        self.p, self.fraction, self.seed, self.intervene_at = p, fraction, seed, intervene_at
+        super().__init__(p, fraction, seed)
+        self.p, self.intervene_at = p, intervene_at
         self._vocabulary = ModularVocabulary.build(
             p, separate_vocabularies=separate_vocabularies, equals_sign=equals_sign
         )
-        self._train_size = round(fraction * p**2)
-        if self._train_size == 0:
-            raise InvalidArgumentError(f"fraction={fraction!r} is not allowed: it leaves no pair of p={p} for training")
-        self._order = torch.randperm(p**2, generator=torch.Generator().manual_seed(seed))
 
     @property
     def vocabulary(self) -> ModularVocabulary:
         """The tokens."""
         return self._vocabulary
-
-    @property
-    def has_held_out(self) -> bool:
-        """Whether some pairs are kept out of training."""
-        return self._train_size < self.p**2
-
-    def pairs(self, split: str = "all") -> Int[Tensor, "pairs 2"]:
-        """Every (a, b) of a split, each once, in the order of the draw ("all": the training pairs first).
-
-        Raises:
-            UnknownNameError: no such split.
-            InvalidArgumentError: the split is empty.
-        """
-        check_name("split", split, SPLITS)
-        if split == "held_out" and not self.has_held_out:
-            raise InvalidArgumentError("split='held_out' is empty: fraction=1 holds out no pair")
-        chosen = {
-            "all": self._order,
-            "train": self._order[: self._train_size],
-            "held_out": self._order[self._train_size :],
-        }[split]
-        return torch.stack([chosen // self.p, chosen % self.p], 1)
-
-    def whole(self, split: str = "all") -> Batch:
-        """Every pair of a split, each once, with the trace of the generating program."""
-        a, b = self.pairs(split).unbind(1)
-        return self.sample(len(a), split=split, plan={"a": a, "b": b})
-
-    def dataset(self, split: str = "all") -> "datasets.Dataset":
-        """Every pair of a split as a Hugging Face dataset."""
-        return self.whole(split).to_dataset()
-
-    def draw(self, n: int, split: str, generator: torch.Generator | None) -> State:
-        """`n` pairs of a split, uniform, with repetition: `{"a": (n,), "b": (n,)}`."""
-        pairs = self.pairs(split)
-        device = torch.device("cpu") if generator is None else generator.device
-        index = torch.randint(len(pairs), (n,), generator=generator, device=device)
-        a, b = pairs.to(device)[index].unbind(1)
-        return {"a": a, "b": b}
 
     def number(self, plan: State) -> Int[Tensor, "batch"]:
         """The answer."""
