@@ -153,7 +153,8 @@ def align_many(
         pairs: how many; single fields also as `train_pairs`, `validation_pairs`, `test_pairs`.
         positions: intervene only where these variables have these values, such as `{"phase": 1, "count": (1, 10)}`.
         controls: True for all of `numsym.alignment.controls.CONTROLS`, False for none, or their names.
-        engine: "resumed" (recurrent models, fast), "pyvene" (any, the reference), or "auto".
+        engine: "resumed" (fast: recurrent models, and transformers trained here), "pyvene" (any, the reference), or
+            "auto".
         on_check: called with the index of a hypothesis and each record of its search.
         changes: fields of `settings` and `pairs`.
 

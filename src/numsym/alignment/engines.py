@@ -5,15 +5,18 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.pyvene_engine import PyveneEngine
 from numsym.alignment.recurrent_engine import RecurrentEngine
 from numsym.alignment.result import AlignmentResult
 from numsym.alignment.search import Engine, correct
 from numsym.alignment.site import Site
+from numsym.alignment.transformer_engine import TransformerEngine
 from numsym.errors import InvalidArgumentError, check_name
 
 ENGINES = ("auto", "resumed", "pyvene")
+FAST = (RecurrentEngine, TransformerEngine)
 
 
 def engine_for(model: nn.Module, site: Site, interventions: list[pv.Intervention], name: str = "auto") -> Engine:
@@ -23,13 +26,15 @@ def engine_for(model: nn.Module, site: Site, interventions: list[pv.Intervention
         InvalidArgumentError: the engine of that name does not support them.
     """
     check_name("engine", name, ENGINES)
-    fast = RecurrentEngine.supports(model, site, interventions)
+    fast = [kind for kind in FAST if kind.supports(model, site, interventions)]
     if name == "resumed" and not fast:
         raise InvalidArgumentError(
-            f"engine='resumed' is not allowed for {type(model).__name__} at {site.component!r}: it runs "
-            "recurrent models at their 'state'; use engine='auto' or 'pyvene'"
+            f"engine='resumed' is not allowed for {type(model).__name__} at {site.component!r} with "
+            f"{', '.join(sorted({type(one).__name__ for one in interventions}))}: it runs RecurrentLM at 'state' and "
+            f"TransformerLM at {', '.join(TransformerEngine.components)}, with the alignment functions "
+            f"{', '.join(ALIGNMENTS)}; use engine='auto' or 'pyvene'"
         )
-    kind = PyveneEngine if name == "pyvene" or not fast else RecurrentEngine
+    kind = PyveneEngine if name == "pyvene" or not fast else fast[0]
     engine: Engine = kind(model, site, interventions)  # type: ignore[arg-type]
     return engine
 

@@ -56,7 +56,7 @@ class Pairs:
     def rows(self, index: Tensor | slice) -> "Pairs":
         """Some of the pairs, cut to the longest base and source among them."""
         picked = self._map(lambda tensor: tensor[index])
-        base, source = (int(mask.any(0).sum()) for mask in (picked.base_mask, picked.source_mask))
+        base, source = (_last(mask) + 1 for mask in (picked.base_mask, picked.source_mask))
         return replace(
             picked,
             base_ids=picked.base_ids[:, :base],
@@ -91,6 +91,12 @@ class Pairs:
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         state = {name: function(value) for name, value in self.state.items()}
         return replace(self, state=state, **{name: function(value) for name, value in tensors.items()})
+
+
+def _last(mask: Bool[Tensor, "batch pos"]) -> int:
+    """The last position that is real in any row; -1 if there is none."""
+    real = mask.any(0).nonzero()
+    return int(real[-1]) if len(real) else -1
 
 
 def interchange_pairs(

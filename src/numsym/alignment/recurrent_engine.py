@@ -10,16 +10,15 @@ Many alignments run as one: their parameters are stacked, and their batches pass
 """
 
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
-from numsym.alignment.functions import ALIGNMENTS, Parameters, name_of
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.site import Site
+from numsym.alignment.stacked import StackedAlignments, scored
 from numsym.models import RecurrentLM
 from numsym.models.recurrence import Packing, run_packed
 
@@ -52,7 +51,7 @@ class Prepared:
     block: Int[Tensor, "batch"]
 
 
-class RecurrentEngine:
+class RecurrentEngine(StackedAlignments):
     """Loss and correctness of stacked alignments on interchange pairs of a `RecurrentLM`.
 
     Takes what `PyveneEngine` takes and gives what it gives (tested equal).
@@ -61,9 +60,8 @@ class RecurrentEngine:
     name = "resumed"
 
     def __init__(self, model: RecurrentLM, site: Site, interventions: list[pv.Intervention]):
-        self.model, self.layer, self.interventions = model, site.layer, interventions
-        self._groups = [_Group(name or "", members) for name, members in _by_function(interventions)]
-        self._place = {index: (group, place) for group, places in self._indices() for place, index in enumerate(places)}
+        super().__init__(interventions)
+        self.model, self.layer = model, site.layer
         layer = model.recurrent_layers[0].rnn
         with torch.no_grad():
             self._table = nn.functional.linear(model.embed.weight, layer.weight_ih_l0, layer.bias_ih_l0)
@@ -71,20 +69,7 @@ class RecurrentEngine:
     @staticmethod
     def supports(model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
         """Whether this route exists for them."""
-        known = all(name_of(one) is not None for one in interventions)
-        return isinstance(model, RecurrentLM) and site.component == "state" and known
-
-    def _indices(self) -> list[tuple["_Group", list[int]]]:
-        order = {id(one): index for index, one in enumerate(self.interventions)}
-        return [(group, [order[id(one)] for one in group.members]) for group in self._groups]
-
-    def parameters(self) -> list[nn.Parameter]:
-        """What the search learns: one stack for each parameter of each alignment function."""
-        return [p for group in self._groups for p in group.learned.values()]
-
-    def boundaries(self) -> list[Tensor]:
-        """The learned boundaries, whose size is a part of the loss."""
-        return [p for group in self._groups for name, p in group.learned.items() if name == "intervention_boundaries"]
+        return isinstance(model, RecurrentLM) and site.component == "state" and StackedAlignments.stack(interventions)
 
     @torch.no_grad()
     def prepare(self, pairs: Pairs) -> Prepared:
@@ -136,42 +121,21 @@ class RecurrentEngine:
             alive: indices of the alignments to run.
         """
         parts = [_take(pairs, row) for pairs, row in zip(prepared, rows, strict=True)]
-        exchanged = self._exchange(parts, alive)
+        exchanged = self.exchange(*_sides(parts), alive)
         batch = _join(parts)
-        hidden, scored = self._resume(exchanged, batch)
-        logits, targets = self.model.decoder(hidden), batch.targets[scored]
-        losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
-        owner = torch.arange(len(alive), device=targets.device).repeat_interleave(len(rows[0]))
-        owner = owner[:, None].expand_as(scored)[scored]
-        total = losses.new_zeros(len(alive)).index_add(0, owner, losses)
-        wrong = torch.zeros_like(scored)
-        wrong[scored] = logits.detach().argmax(-1) != targets
-        return total / torch.bincount(owner, minlength=len(alive)), list((~wrong.any(1)).split(len(rows[0])))
+        hidden, where = self._resume(exchanged, batch)
+        return scored(self.model.decoder(hidden), batch.targets[where], where, len(alive))
 
     def exchanged(
         self, index: int, prepared: Prepared
     ) -> tuple[Float[Tensor, "batch vocab"], list[Float[Tensor, "batch hidden"]]]:
         """After the exchange, at its position: the logits of the next token, and the states of every layer."""
         layers, states = self.model.recurrent_layers, list(prepared.others)
-        states.insert(self.layer, self._exchange([prepared], [index]))
+        states.insert(self.layer, self.exchange(*_sides([prepared]), [index]))
         for above in range(self.layer + 1, len(layers)):
             below = layers[above - 1].output(states[above - 1])
             states[above] = layers[above].states(below[:, None], None, states[above])[:, 0]
         return self.model.decoder(layers[-1].output(states[-1])), states
-
-    def _exchange(self, parts: list[Prepared], alive: list[int]) -> Float[Tensor, "batch hidden"]:
-        """The states after the exchange, in the order of `alive`."""
-        changed: dict[int, Tensor] = {}
-        for group in self._groups:
-            mine = [i for i, index in enumerate(alive) if self._place[index][0] is group]
-            if not mine:
-                continue
-            places = [self._place[alive[i]][1] for i in mine]
-            base, source = (torch.stack([getattr(parts[i], side) for i in mine]) for side in ("base", "source"))
-            own = next(iter(group.learned.values())).dtype
-            new = group.exchange(base.to(own), source.to(own), torch.stack([parts[i].block for i in mine]), places)
-            changed.update(zip(mine, new.to(base.dtype), strict=True))
-        return torch.cat([changed[i] for i in range(len(alive))])
 
     def _resume(
         self, exchanged: Float[Tensor, "batch hidden"], batch: Prepared
@@ -198,70 +162,10 @@ class RecurrentEngine:
             shown = shown.to(states.device)
         return layers[-1].output(states[shown[batch.scored]]), batch.scored
 
-    def set_temperature(self, index: int, temperature: float) -> None:
-        """Set how soft the learned mask of one alignment is."""
-        group, place = self._place[index]
-        group.fixed["temperature"][place] = temperature
-        self.interventions[index].set_temperature(temperature)
 
-    def snapshot(self, index: int) -> Parameters:
-        """A copy of what has been learned for one alignment."""
-        group, place = self._place[index]
-        return {name: stack[place].detach().clone() for name, stack in group.learned.items()}
-
-    def restore(self, index: int, snapshot: Parameters) -> None:
-        """Set one alignment back to a copy, in the stack and in its intervention."""
-        group, place = self._place[index]
-        own = dict(self.interventions[index].named_parameters())
-        with torch.no_grad():
-            for name, value in snapshot.items():
-                group.learned[name][place].copy_(value)
-                own[name].copy_(value)
-
-
-class _Group:
-    """The alignments of one function: their parameters as stacks, their exchange as one product."""
-
-    def __init__(self, name: str, members: list[pv.Intervention]):
-        self.members, self.function = members, ALIGNMENTS[name]
-        tensors = [self.function.tensors(one) for one in members]
-        stacks = {key: torch.stack([t[key].detach() for t in tensors]) for key in tensors[0]}
-        self.learned = {key: nn.Parameter(stacks[key]) for key in self.function.learned}
-        self.fixed = {key: stacks[key] for key in self.function.fixed}
-        blocks = max(len(one.subspace_partition or [0]) for one in members)
-        with torch.no_grad():
-            features = self.function.maps(stacks)[0].shape[-1]
-        self.chosen = stacks[next(iter(stacks))].new_zeros(len(members), blocks, features)
-        for row, one in zip(self.chosen, members, strict=True):
-            for block, coordinates in enumerate(one.subspace_partition or [range(int(one.interchange_dim))]):
-                row[block, [c for c in coordinates if c < features]] = 1
-
-    def exchange(
-        self,
-        base: Float[Tensor, "stack batch hidden"],
-        source: Float[Tensor, "stack batch hidden"],
-        block: Int[Tensor, "stack batch"],
-        places: list[int],
-    ) -> Float[Tensor, "stack batch hidden"]:
-        """H + (h_source - h) F C F^-1 for the members at `places`."""
-        index = torch.tensor(places, device=base.device)
-        parameters = {name: stack[index] for name, stack in {**self.learned, **self.fixed}.items()}
-        forward, inverse = self.function.maps(parameters)
-        if self.function.mask is None:
-            chosen = self.chosen[index[:, None], block]
-        else:
-            chosen = self.function.mask(parameters)[:, None]
-        return base + ((source - base) @ forward * chosen) @ inverse
-
-
-def _by_function(interventions: list[pv.Intervention]) -> list[tuple[str | None, list[pv.Intervention]]]:
-    """The interventions by alignment function and shape: those whose parameters stack."""
-
-    def key(one: pv.Intervention) -> tuple[str, str]:
-        return name_of(one) or "", str([tuple(parameter.shape) for parameter in one.parameters()])
-
-    ordered = sorted(interventions, key=key)
-    return [(name, list(members)) for (name, _), members in groupby(ordered, key=key)]
+def _sides(parts: list[Prepared]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """What the exchange needs of each part."""
+    return [part.base for part in parts], [part.source for part in parts], [part.block for part in parts]
 
 
 def _take(prepared: Prepared, rows: Tensor) -> Prepared:

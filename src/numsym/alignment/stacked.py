@@ -1,0 +1,155 @@
+"""What the fast routes share: many alignments as stacks of parameters, exchanged in closed form and scored together."""
+
+from itertools import groupby
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from numsym._pyvene import pv
+from numsym.alignment.functions import ALIGNMENTS, Parameters, name_of
+
+
+class StackedAlignments:
+    """The part of an engine that holds alignments; the engine adds the model.
+
+    Attributes:
+        interventions: one per alignment. The search learns the stacks; `restore` writes them back into these.
+    """
+
+    def __init__(self, interventions: list[pv.Intervention]):
+        self.interventions = interventions
+        self._groups = [_Group(name or "", members) for name, members in _by_function(interventions)]
+        self._place = {index: (group, place) for group, places in self._indices() for place, index in enumerate(places)}
+
+    @staticmethod
+    def stack(interventions: list[pv.Intervention]) -> bool:
+        """Whether all of them are of the alignment functions that `ALIGNMENTS` knows."""
+        return all(name_of(one) is not None for one in interventions)
+
+    def _indices(self) -> list[tuple["_Group", list[int]]]:
+        order = {id(one): index for index, one in enumerate(self.interventions)}
+        return [(group, [order[id(one)] for one in group.members]) for group in self._groups]
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What the search learns: one stack for each parameter of each alignment function."""
+        return [p for group in self._groups for p in group.learned.values()]
+
+    def boundaries(self) -> list[Tensor]:
+        """The learned boundaries, whose size is a part of the loss."""
+        return [p for group in self._groups for name, p in group.learned.items() if name == "intervention_boundaries"]
+
+    def exchange(
+        self,
+        base: list[Float[Tensor, "batch hidden"]],
+        source: list[Float[Tensor, "batch hidden"]],
+        block: list[Int[Tensor, "batch"]],
+        alive: list[int],
+    ) -> Float[Tensor, "rows hidden"]:
+        """The states after the exchange, one alignment's batch after the other.
+
+        Args:
+            base: for each of `alive`, the states to exchange; as many rows for each.
+            source: for each of them, the states to exchange with.
+            block: for each of them, the variable that each row exchanges.
+            alive: indices of the alignments.
+        """
+        changed: dict[int, Tensor] = {}
+        for group in self._groups:
+            mine = [i for i, index in enumerate(alive) if self._place[index][0] is group]
+            if not mine:
+                continue
+            places = [self._place[alive[i]][1] for i in mine]
+            sides = [torch.stack([side[i] for i in mine]) for side in (base, source, block)]
+            changed.update(zip(mine, group.exchange(sides[0], sides[1], sides[2], places), strict=True))
+        return torch.cat([changed[i] for i in range(len(alive))])
+
+    def set_temperature(self, index: int, temperature: float) -> None:
+        """Set how soft the learned mask of one alignment is."""
+        group, place = self._place[index]
+        group.fixed["temperature"][place] = temperature
+        self.interventions[index].set_temperature(temperature)
+
+    def snapshot(self, index: int) -> Parameters:
+        """A copy of what has been learned for one alignment."""
+        group, place = self._place[index]
+        return {name: stack[place].detach().clone() for name, stack in group.learned.items()}
+
+    def restore(self, index: int, snapshot: Parameters) -> None:
+        """Set one alignment back to a copy, in the stack and in its intervention."""
+        group, place = self._place[index]
+        own = dict(self.interventions[index].named_parameters())
+        with torch.no_grad():
+            for name, value in snapshot.items():
+                group.learned[name][place].copy_(value)
+                own[name].copy_(value)
+
+
+def scored(
+    logits: Float[Tensor, "kept vocab"], targets: Int[Tensor, "kept"], where: Bool[Tensor, "rows steps"], stacks: int
+) -> tuple[Float[Tensor, "stack"], list[Bool[Tensor, "batch"]]]:
+    """For each of some alignments whose batches lie one after the other: loss, and which of its pairs are right.
+
+    Args:
+        logits: where a token is scored, row after row.
+        targets: those tokens.
+        where: at which steps they are.
+        stacks: how many alignments there are, with as many rows each.
+
+    Returns:
+        The mean cross-entropy of each alignment's tokens, and for each which rows are right in all of theirs.
+    """
+    losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+    owner = torch.arange(stacks, device=where.device).repeat_interleave(len(where) // stacks)
+    owner = owner[:, None].expand_as(where)[where]
+    total = losses.new_zeros(stacks).index_add(0, owner, losses)
+    wrong = torch.zeros_like(where)
+    wrong[where] = logits.detach().argmax(-1) != targets
+    return total / torch.bincount(owner, minlength=stacks), list((~wrong.any(1)).split(len(where) // stacks))
+
+
+class _Group:
+    """The alignments of one function: their parameters as stacks, their exchange as one product."""
+
+    def __init__(self, name: str, members: list[pv.Intervention]):
+        self.members, self.function = members, ALIGNMENTS[name]
+        tensors = [self.function.tensors(one) for one in members]
+        stacks = {key: torch.stack([t[key].detach() for t in tensors]) for key in tensors[0]}
+        self.learned = {key: nn.Parameter(stacks[key]) for key in self.function.learned}
+        self.fixed = {key: stacks[key] for key in self.function.fixed}
+        blocks = max(len(one.subspace_partition or [0]) for one in members)
+        with torch.no_grad():
+            features = self.function.maps(stacks)[0].shape[-1]
+        self.chosen = stacks[next(iter(stacks))].new_zeros(len(members), blocks, features)
+        for row, one in zip(self.chosen, members, strict=True):
+            for block, coordinates in enumerate(one.subspace_partition or [range(int(one.interchange_dim))]):
+                row[block, [c for c in coordinates if c < features]] = 1
+
+    def exchange(
+        self,
+        base: Float[Tensor, "stack batch hidden"],
+        source: Float[Tensor, "stack batch hidden"],
+        block: Int[Tensor, "stack batch"],
+        places: list[int],
+    ) -> Float[Tensor, "stack batch hidden"]:
+        """H + (h_source - h) F C F^-1 for the members at `places`, in the maps' own type and returned in H's."""
+        index = torch.tensor(places, device=base.device)
+        parameters = {name: stack[index] for name, stack in {**self.learned, **self.fixed}.items()}
+        forward, inverse = self.function.maps(parameters)
+        if self.function.mask is None:
+            chosen = self.chosen[index[:, None], block]
+        else:
+            chosen = self.function.mask(parameters)[:, None]
+        own = forward.dtype
+        difference = (source.to(own) - base.to(own)) @ forward
+        return (base.to(own) + (difference * chosen) @ inverse).to(base.dtype)
+
+
+def _by_function(interventions: list[pv.Intervention]) -> list[tuple[str | None, list[pv.Intervention]]]:
+    """The interventions by alignment function and shape: those whose parameters stack."""
+
+    def key(one: pv.Intervention) -> tuple[str, str]:
+        return name_of(one) or "", str([tuple(parameter.shape) for parameter in one.parameters()])
+
+    ordered = sorted(interventions, key=key)
+    return [(name, list(members)) for (name, _), members in groupby(ordered, key=key)]
