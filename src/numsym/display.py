@@ -1,6 +1,6 @@
 """What a run shows: a progress line while it works, a table at the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -149,6 +149,23 @@ def controls_table(results: Sequence[AlignmentResult]) -> Table:
         off = "-" if result.tokens_off is None else f"{result.tokens_off:.2f}"
         table.add_row(*_what(result), *shares, str(result.steps), "yes" if result.converged else "no", off)
     return table
+
+
+def show_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table of any rows with the same keys; shares in percent with their intervals, numbers to three digits."""
+    table = Table(title=title, **PLAIN)
+    for heading, value in rows[0].items():
+        table.add_column(heading, justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print()
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Share):
+        return share(value, 0)
+    return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _table(title: str) -> Table:

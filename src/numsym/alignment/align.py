@@ -170,7 +170,7 @@ def align_many(
     for name in wanted:
         check_name("control", name, control.CONTROLS)
     checked = [hypothesis.checked(task, width) for hypothesis in hypotheses]
-    with _frozen(model):
+    with frozen(model):
         return _Run(model, task, checked, site, settings, pairs, positions, wanted, engine, on_check).results()
 
 
@@ -189,7 +189,7 @@ def _changed(settings: SearchSettings, pairs: PairCounts, changes: dict[str, Any
 
 
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
+def frozen(model: nn.Module) -> Iterator[None]:
     """The model in evaluation mode without gradients, and as it was afterwards (pyvene freezes for good)."""
     trained, was_training = [p for p in model.parameters() if p.requires_grad], model.training
     model.requires_grad_(False).eval()
@@ -309,13 +309,32 @@ class _Run:
 
 
 def measured_pairs(
-    task: Task, hypothesis: Hypothesis, counts: PairCounts | None = None, positions: Positions | None = None
+    task: Task,
+    hypothesis: Hypothesis,
+    counts: PairCounts | None = None,
+    positions: Positions | None = None,
+    *,
+    part: str = "test",
 ) -> Pairs:
-    """The pairs on which `align` measures the IIA of a hypothesis, drawn again.
+    """The pairs on which `align` measures the IIA of a hypothesis, drawn again; or those of another part of it.
 
     Hypotheses of one seed, about one variable each, have the same trials and positions, row by row.
+
+    Args:
+        task: as for `align`.
+        hypothesis: likewise.
+        counts: likewise.
+        positions: likewise.
+        part: "train", "validation", "test" or "held_out".
+
+    Raises:
+        InvalidArgumentError: "held_out" of a task of which nothing is held out.
     """
-    return _Data.draw(task, hypothesis, counts or PairCounts(), positions).test
+    check_name("part", part, ("train", "validation", "test", "held_out"))
+    found = getattr(_Data.draw(task, hypothesis, counts or PairCounts(), positions), part)
+    if found is None:
+        raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
+    return found
 
 
 def _permuted(data: _Data, seed: int) -> _Data:

@@ -48,7 +48,13 @@ def site_values(
 
 @torch.no_grad()
 def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k: int) -> Bool[Tensor, "batch"]:
-    """Which test pairs are right when the k neurons are exchanged that a least-squares probe weighs most.
+    """Which test pairs are right when the k neurons are exchanged that a least-squares probe weighs most."""
+    chosen = probe_weights(model, site, training).topk(k).indices.tolist()
+    return exchanged_neurons(model, site, test, [chosen])[1][0]
+
+
+def probe_weights(model: nn.Module, site: Site, training: Pairs) -> Float[Tensor, "hidden"]:
+    """How much each neuron weighs in a least-squares probe for the variable.
 
     The probe predicts the variable from standardised states of the training pairs' sources; a neuron's weight is the
     absolute value of its coefficient, so weights compare across neurons.
@@ -59,14 +65,22 @@ def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k
     target = values.double() - values.double().mean()
     ridge = 1e-3 * len(states) * torch.eye(states.shape[1], dtype=torch.float64, device=states.device)
     weights = torch.linalg.solve(standard.double().mT @ standard.double() + ridge, standard.double().mT @ target)
-    chosen = weights.abs().topk(k).indices.sort().values.tolist()
+    return weights.abs()
+
+
+@torch.no_grad()
+def exchanged_neurons(
+    model: nn.Module, site: Site, pairs: Pairs, sets: list[list[int]]
+) -> tuple[Float[Tensor, "sets"], Bool[Tensor, "sets batch"]]:
+    """What exchanging sets of single neurons does: for each set the mean loss, and which pairs are right."""
     engine = PyveneEngine(model, site, [pv.VanillaIntervention(embed_dim=site.check(model))])
-    return torch.cat([_neurons(engine, test.rows(rows), chosen) for rows in torch.arange(len(test)).split(1000)])
-
-
-def _neurons(engine: PyveneEngine, pairs: Pairs, chosen: list[int]) -> Bool[Tensor, "batch"]:
-    pairs = engine.prepare(pairs)
-    return engine.intervened(0, pairs, subspaces=[[chosen] * len(pairs)])[1].cpu()
+    parts = [engine.prepare(pairs.rows(rows)) for rows in torch.arange(len(pairs)).split(1000)]
+    losses, right = [], []
+    for chosen in (sorted(each) for each in sets):
+        found = [engine.intervened(0, part, subspaces=[[chosen] * len(part)]) for part in parts]
+        losses.append(torch.stack([loss for loss, _ in found]).mean().cpu())
+        right.append(torch.cat([correct.cpu() for _, correct in found]))
+    return torch.stack(losses), torch.stack(right)
 
 
 def untrained(model: nn.Module, seed: int) -> nn.Module:

@@ -31,7 +31,7 @@ class Prepared:
     """Pairs as the engine needs them; row i of everything is pair i, and step 0 is the position of the exchange.
 
     Attributes:
-        base, source: (batch, hidden) the states to exchange.
+        base, source: (batch, hidden) the states to exchange; the source's may be those of another model.
         others: for each other layer, (batch, hidden): below the site its state at the exchange, above it its state one
             step before.
         ids: (batch, step) the tokens consumed after the exchange.
@@ -42,7 +42,7 @@ class Prepared:
     """
 
     base: Float[Tensor, "batch hidden"]
-    source: Float[Tensor, "batch hidden"]
+    source: Float[Tensor, "batch source_hidden"]
     others: list[Float[Tensor, "batch hidden"]]
     ids: Int[Tensor, "batch step"]
     lengths: Int[Tensor, "batch"]
@@ -72,10 +72,17 @@ class RecurrentEngine(StackedAlignments):
         return isinstance(model, RecurrentLM) and site.component == "state" and StackedAlignments.stack(interventions)
 
     @torch.no_grad()
-    def prepare(self, pairs: Pairs) -> Prepared:
-        """Run every prefix once and keep the states where it ends."""
+    def prepare(self, pairs: Pairs, sources: "RecurrentEngine | None" = None) -> Prepared:
+        """Run every prefix once and keep the states where it ends.
+
+        Args:
+            pairs: where to exchange.
+            sources: the engine whose model, at its site, reads the sources; this one by default. With another, the
+                source states are that model's: what is made of them is the caller's, who gives it to `outcome`.
+        """
         pairs = pairs.to(self.model.device)
-        parts = [self._states(pairs.rows(slice(i, i + CHUNK))) for i in range(0, len(pairs), CHUNK)]
+        reader = sources or self
+        parts = [self._states(pairs.rows(slice(i, i + CHUNK)), reader) for i in range(0, len(pairs), CHUNK)]
         base, source, *others = (torch.cat(columns) for columns in zip(*parts, strict=True))
         after = pairs.base_at[:, None] + 1
         steps = int((pairs.base_mask.sum(1) - pairs.base_at).max()) - 1
@@ -94,13 +101,13 @@ class RecurrentEngine(StackedAlignments):
             block=pairs.block,
         )
 
-    def _states(self, pairs: Pairs) -> list[Float[Tensor, "batch hidden"]]:
+    def _states(self, pairs: Pairs, reader: "RecurrentEngine") -> list[Float[Tensor, "batch hidden"]]:
         """Base and source state at the site, then the base's state of every other layer."""
         rows = torch.arange(len(pairs), device=pairs.base_at.device)
         longest = int(pairs.base_at.max()) + 1
         prefix = torch.arange(longest, device=rows.device) <= pairs.base_at[:, None]
         base = self.model.states(pairs.base_ids[:, :longest], prefix)
-        source = self.model.states(pairs.source_ids, pairs.source_mask)[self.layer]
+        source = reader.model.states(pairs.source_ids, pairs.source_mask)[reader.layer]
         found = [base[self.layer][rows, pairs.base_at], source[rows, pairs.source_at]]
         for layer, states in enumerate(base):
             if layer < self.layer:
@@ -120,11 +127,21 @@ class RecurrentEngine(StackedAlignments):
             rows: for each of them, the pairs of this batch; as many for each.
             alive: indices of the alignments to run.
         """
-        parts = [_take(pairs, row) for pairs, row in zip(prepared, rows, strict=True)]
-        exchanged = self.exchange(*_sides(parts), alive)
+        parts = [take(pairs, row) for pairs, row in zip(prepared, rows, strict=True)]
+        return self.outcome(self.exchange(*_sides(parts), alive), parts)
+
+    def outcome(
+        self, exchanged: Float[Tensor, "batch hidden"], parts: list[Prepared]
+    ) -> tuple[Float[Tensor, "parts"], list[Bool[Tensor, "rows"]]]:
+        """What `measure` measures, from states that were exchanged already.
+
+        Args:
+            exchanged: the states after the exchange, part after part.
+            parts: prepared pairs, as many in each.
+        """
         batch = _join(parts)
         hidden, where = self._resume(exchanged, batch)
-        return scored(self.model.decoder(hidden), batch.targets[where], where, len(alive))
+        return scored(self.model.decoder(hidden), batch.targets[where], where, len(parts))
 
     def exchanged(
         self, index: int, prepared: Prepared
@@ -168,7 +185,8 @@ def _sides(parts: list[Prepared]) -> tuple[list[Tensor], list[Tensor], list[Tens
     return [part.base for part in parts], [part.source for part in parts], [part.block for part in parts]
 
 
-def _take(prepared: Prepared, rows: Tensor) -> Prepared:
+def take(prepared: Prepared, rows: Tensor) -> Prepared:
+    """Some of the prepared pairs."""
     rows = rows.to(prepared.base.device)
     tensors = {name: value[rows] for name, value in vars(prepared).items() if isinstance(value, Tensor)}
     return replace(prepared, others=[states[rows] for states in prepared.others], **tensors)

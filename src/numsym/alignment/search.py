@@ -1,6 +1,6 @@
 """The search: gradient steps on interchange pairs until the exchange does what the program says ([N] appendix)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
-from numsym.alignment.pairs import Pairs
 
 LAST_TEMPERATURE = 0.1
 """Of a learned mask at the end of a search, in coordinates: all but one or two are then in or out."""
@@ -27,7 +26,7 @@ class Engine(Protocol):
     def boundaries(self) -> list[Tensor]:
         """The learned boundaries, whose size is a part of the loss."""
 
-    def prepare(self, pairs: Pairs) -> Any:
+    def prepare(self, pairs: Any) -> Any:
         """What can be computed ahead."""
 
     def measure(self, prepared: list[Any], rows: list[Tensor], alive: list[int]) -> tuple[Tensor, list[Tensor]]:
@@ -88,8 +87,8 @@ class Progress:
 
 def search(
     engine: Engine,
-    training: list[Pairs],
-    validation: list[Pairs],
+    training: Sequence[Sized],
+    validation: Sequence[Sized],
     seeds: list[int],
     settings: SearchSettings,
     on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
@@ -98,7 +97,7 @@ def search(
 
     Args:
         engine: holds one alignment per entry of the lists.
-        training: pairs for each alignment.
+        training: pairs for each alignment, or whatever the engine prepares.
         validation: pairs for each alignment, to stop and to choose by.
         seeds: of each alignment's order of pairs.
         settings: see `SearchSettings`.
@@ -137,7 +136,7 @@ def search(
     return runs
 
 
-def _distinct(sets: list[Pairs]) -> list[Pairs]:
+def _distinct(sets: Sequence[Sized]) -> list[Sized]:
     """The same pairs may serve several alignments."""
     return list({id(pairs): pairs for pairs in sets}.values())
 

@@ -18,10 +18,10 @@ def iia_by_count(results: Sequence[AlignmentResult], names: Sequence[str]) -> Fi
         width = 0.8 / max(1, len(results))
         for i, (result, name) in enumerate(zip(results, names, strict=True)):
             shift, colour = (i - (len(results) - 1) / 2) * width * 0.5, COLOURS[i % len(COLOURS)]
-            _points(left, result.test.by_base_count, shift, colour, label=name)
+            points(left, result.test.by_base_count, shift, colour, label=name)
             if result.held_out is not None:
-                _points(left, result.held_out.by_base_count, shift, colour, hollow=True)
-            _points(right, result.test.by_difference, shift, colour)
+                points(left, result.held_out.by_base_count, shift, colour, hollow=True)
+            points(right, result.test.by_difference, shift, colour)
         if any(result.held_out is not None for result in results):
             left.plot([], [], "o", color="grey", markerfacecolor="white", label="held-out count")
         left.set(xlabel="count of the base trial", ylabel="IIA (all tokens of the trial)", ylim=(-0.03, 1.03))
@@ -37,7 +37,7 @@ def iia_by_count(results: Sequence[AlignmentResult], names: Sequence[str]) -> Fi
     return figure
 
 
-def _points(
+def points(
     axes: Axes,
     shares: Mapping[int, Share],
     shift: float,
@@ -46,6 +46,7 @@ def _points(
     hollow: bool = False,
     label: str | None = None,
 ) -> None:
+    """Shares by group as points with their intervals."""
     values = [share.value for share in shares.values()]
     below = [max(0.0, share.value - share.low) for share in shares.values()]
     above = [max(0.0, share.high - share.value) for share in shares.values()]
