@@ -26,6 +26,7 @@ def test_what_is_exported_exists_and_is_documented():
         assert getattr(numsym, name).__doc__, name
     for module in (
         numsym.alignment,
+        numsym.analyses,
         numsym.circuits,
         numsym.probes,
         numsym.interventions,

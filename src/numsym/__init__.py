@@ -5,7 +5,7 @@ Importing it registers its models with pyvene; everything else happens when it i
 
 from importlib.metadata import version
 
-from numsym import alignment, circuits, interventions, models, probes, programs, tasks
+from numsym import alignment, analyses, circuits, interventions, models, probes, programs, tasks
 from numsym.alignment import align, align_many, compare
 from numsym.training import evaluate, train
 
@@ -13,6 +13,7 @@ __all__ = [
     "align",
     "align_many",
     "alignment",
+    "analyses",
     "circuits",
     "compare",
     "evaluate",

@@ -7,7 +7,7 @@ import torch
 
 import numsym
 from numsym.alignment import AlignmentResult, Comparison, Hypothesis, PairCounts, Rule, align_many
-from numsym.alignment.compare import hypotheses_of, told_apart
+from numsym.alignment.compare import _shared, hypotheses_of, told_apart
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.models import counting_gru
 from numsym.tasks import MultiObject
@@ -123,3 +123,14 @@ def test_positions_may_be_chosen(known):
                        pairs=COUNTS, max_steps=1, controls=False, **where)  # fmt: skip
     again = Comparison.of(TASK, moved, pairs=COUNTS, **where)
     assert [one.iia for one in again.hypotheses] == [result.test.iia for result in moved]
+
+
+def test_only_pairs_met_in_all_hypotheses_are_compared(found):
+    drawn = [one.pairs for one in found.hypotheses[:2]]
+    fewer = _shared([drawn[0].rows(slice(20, None)), drawn[1].rows(slice(0, 200))])
+    assert fewer[0].keys() == fewer[1].keys()
+    both = set(drawn[0].rows(slice(20, None)).keys()) & set(drawn[1].rows(slice(0, 200)).keys())
+    assert set(fewer[0].keys()) == both
+    assert len(fewer[0]) == len(both) > 150
+    with pytest.raises(InvalidArgumentError, match="only 0 pairs are met at the same places"):
+        _shared([drawn[0].rows(slice(0, 40)), drawn[1].without(drawn[1].rows(slice(0, 40)))])

@@ -36,6 +36,9 @@ FILE, FOLDER = "comparison.json", "alignments"
 LEVEL = 0.05
 """The probability below which McNemar's test says that two hypotheses differ, times the number of other programs."""
 
+FEWEST = 30
+"""Shared pairs below which nothing is compared."""
+
 MINDED = ("floor", "permuted", "untrained")
 """The controls that a hypothesis must be above, where they were run."""
 
@@ -174,7 +177,7 @@ class Comparison:
             rule: see `Rule`.
 
         Raises:
-            InvalidArgumentError: the results were not searched for alike, or not measured on the same trials.
+            InvalidArgumentError: the results were not searched for alike, or too few of their pairs are the same.
         """
         rule = rule or Rule()
         kinds = {(r.seed, r.alignment, str(r.site), r.model_hash, len(r.variables)) for r in results}
@@ -182,8 +185,9 @@ class Comparison:
             raise InvalidArgumentError(
                 "results is not allowed: they must share model, site, alignment and seed, and have one variable each"
             )
-        tested = tuple(_tested(task, result, pairs, positions) for result in results)
-        _check_shared(tested)
+        asked = [Hypothesis(r.program, r.variables, r.alignment, r.subspace_dim, r.seed) for r in results]
+        drawn = _shared([measured_pairs(task, hypothesis, pairs, positions) for hypothesis in asked])
+        tested = tuple(_tested(result, own) for result, own in zip(results, drawn, strict=True))
         contrasts = tuple(contrast(a, b) for a, b in combinations(tested, 2))
         return cls(task.name, rule, tested, contrasts, _verdicts(tested, rule))
 
@@ -265,9 +269,7 @@ def compare(
     return Comparison.of(task, results, pairs=counts, positions=positions, rule=rule)
 
 
-def _tested(task: Task, result: AlignmentResult, counts: PairCounts | None, positions: Positions | None) -> Tested:
-    asked = Hypothesis(result.program, result.variables, result.alignment, result.subspace_dim, result.seed)
-    pairs = measured_pairs(task, asked, counts, positions)
+def _tested(result: AlignmentResult, pairs: Pairs) -> Tested:
     right = right_of(result, pairs)
     iia, above = Share.of(right), None
     if {"permuted", "untrained"} <= set(result.controls):
@@ -285,15 +287,22 @@ def _tested(task: Task, result: AlignmentResult, counts: PairCounts | None, posi
     )
 
 
-def _check_shared(tested: Sequence[Tested]) -> None:
-    first = tested[0].pairs
-    for one in tested[1:]:
-        columns = [(getattr(first, name), getattr(one.pairs, name)) for name in ("base_at", "source_at", "source_ids")]
-        if not all(a.shape == b.shape and torch.equal(a, b) for a, b in columns):
-            raise InvalidArgumentError(
-                f"positions is not allowed: {tested[0].name} and {one.name} are not met at the same places with it; "
-                "name variables whose values the programs agree on"
-            )
+def _shared(drawn: list[Pairs]) -> list[Pairs]:
+    """The pairs of each hypothesis that are met at the same places in all of them, in one order.
+
+    They are all of them, unless programs admit different exchanges or `positions` names what they do not agree on.
+    """
+    keys = [pairs.keys() for pairs in drawn]
+    if all(own == keys[0] for own in keys):
+        return drawn
+    rows = [{key: row for row, key in enumerate(own)} for own in keys]
+    common = [key for key in dict.fromkeys(keys[0]) if all(key in own for own in rows)]
+    if len(common) < FEWEST:
+        raise InvalidArgumentError(
+            f"these hypotheses are not allowed together: only {len(common)} pairs are met at the same places in all of "
+            f"them, fewer than {FEWEST}; ask for more pairs, or compare programs that admit the same exchanges"
+        )
+    return [pairs.rows(torch.tensor([own[key] for key in common])) for pairs, own in zip(drawn, rows, strict=True)]
 
 
 def told_apart(first: Pairs, second: Pairs) -> Bool[Tensor, "batch"]:

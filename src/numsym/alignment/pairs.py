@@ -78,11 +78,12 @@ class Pairs:
 
     def without(self, seen: "Pairs") -> "Pairs":
         """Those pairs whose prefixes, positions and exchanged variable are not among `seen`'s."""
-        known = set(seen._keys())
-        fresh = [row for row, key in enumerate(self._keys()) if key not in known]
+        known = set(seen.keys())
+        fresh = [row for row, key in enumerate(self.keys()) if key not in known]
         return self.rows(torch.tensor(fresh, dtype=torch.long, device=self.base_at.device))
 
-    def _keys(self) -> list[tuple[bytes, bytes, int]]:
+    def keys(self) -> list[tuple[bytes, bytes, int]]:
+        """Where each pair meets: prefixes of base and source up to their positions, and the exchanged block."""
         base, source = self.base_ids.to(torch.int32).cpu().numpy(), self.source_ids.to(torch.int32).cpu().numpy()
         ends = zip(self.base_at.tolist(), self.source_at.tolist(), self.block.tolist(), strict=True)
         return [(base[i, : t + 1].tobytes(), source[i, : s + 1].tobytes(), b) for i, (t, s, b) in enumerate(ends)]
