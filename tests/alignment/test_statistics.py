@@ -73,3 +73,10 @@ def test_rank_correlation_is_scipys_ties_included(generator):
     assert spearman(x, y) == pytest.approx(scipy.stats.spearmanr(x.numpy(), y.numpy()).statistic)
     assert spearman(x, -(x**3)) == pytest.approx(-1)
     assert spearman(x, torch.ones(40)) is None
+
+
+def test_joined_shares_are_the_share_of_all_answers(generator):
+    right = torch.rand(90, generator=generator) < 0.7
+    assert Share.joined(
+        [Share.of(right[:20]), Share.of(right[20:50]), Share.of(right[50:]), Share.of(right[:0])]
+    ) == Share.of(right)

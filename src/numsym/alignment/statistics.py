@@ -1,5 +1,6 @@
 """How sure a share is: Wilson intervals, shares by group, paired differences, rank correlation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import comb, sqrt
 
@@ -28,10 +29,20 @@ class Share:
     @classmethod
     def of(cls, right: Bool[Tensor, "batch"]) -> "Share":
         """The share of True."""
-        n = right.numel()
+        return cls.of_counts(int(right.sum()), right.numel())
+
+    @classmethod
+    def joined(cls, shares: Iterable["Share"]) -> "Share":
+        """All answers of several shares together."""
+        counts = [(round(share.value * share.n), share.n) for share in shares if share.n]
+        return cls.of_counts(sum(right for right, _ in counts), sum(n for _, n in counts))
+
+    @classmethod
+    def of_counts(cls, right: int, n: int) -> "Share":
+        """The share of `right` among `n` answers."""
         if n == 0:
             return cls(float("nan"), 0.0, 1.0, 0)
-        p = right.double().mean().item()
+        p = right / n
         centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
         half = Z95 * sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
         return cls(p, max(0.0, centre - half), min(1.0, centre + half), n)
