@@ -30,6 +30,7 @@ bench: setup
 # A run that fails is a row of the table, and the next start tries it again; so the sweep's own exit status is no matter.
 replication: setup
 	-OMP_NUM_THREADS=1 $(BIN)/numsym experiment=replicate
+	-OMP_NUM_THREADS=1 $(BIN)/numsym experiment=replicate_transformers
 	$(BIN)/numsym experiment=replication document=docs/replication.md
 
 clean:

@@ -36,7 +36,11 @@ def sweep(*overrides, cwd):
 
 def test_joblib_runs_the_others_when_one_fails(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib extra is not installed")
-    widths = ("tasks.model.hidden_size=7,16", "hydra.sweep.subdir=${tasks.model.hidden_size}")
+    widths = (
+        "interventions=count_das",
+        "tasks.model.hidden_size=7,16",
+        "hydra.sweep.subdir=${tasks.model.hidden_size}",
+    )
     code, printed = sweep("launch=joblib", *widths, cwd=tmp_path)
     assert code == 1
     failure = json.loads((tmp_path / "sweep" / "7" / "failure.json").read_text())

@@ -229,6 +229,7 @@ def _aligned(plain: Mapping[str, Any]) -> Row:
         "function": plain["alignment"],
         "k": plain["subspace_dim"],
         **{name: None if value is None else value["iia"]["value"] for name, value in share.items()},
+        "iia_of_changed": (plain["test"].get("changed") or {}).get("value"),
         "free_running": plain["free_running"] and plain["free_running"]["value"],
         "tokens_off": plain["tokens_off"],
         **{name: value["value"] for name, value in plain["controls"].items()},

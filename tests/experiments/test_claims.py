@@ -85,7 +85,8 @@ def test_each_claim_can_fail():
 
 def test_transformers_have_claims_of_their_own():
     ups = [alignment("up_down", "full", f, 0.1, floor=0.08, ceiling=0.09) for f in ("orthogonal", "linear")]
-    fits = alignment("ctx_distr", "value", "linear", 0.97)
+    fits = alignment("ctx_distr", "value", "linear", 0.5)
+    fits["test"]["changed"] = share(0.97, 500)
     said = found([run("transformer_128", "multi_object", 0, *ups, fits)])
     assert said["Shallow transformers fail Up-Down"].verdict == "reproduced"
     assert said["Shallow transformers fit Ctx-Distr"].verdict == "reproduced"

@@ -15,6 +15,7 @@ FOLDER, RUNS, MEANS, MARKDOWN = "table", "runs.parquet", "means.parquet", "means
 SHARES = (
     "iia",
     "heldout_iia",
+    "iia_of_changed",
     "free_running",
     "floor",
     "ceiling",
