@@ -218,6 +218,7 @@ class _Run:
 
     def results(self) -> list[AlignmentResult]:
         """Search with the true pairs and, in the same batch, with permuted sources; then measure."""
+        self._hash = hash_of(self.model)  # once: it reads every weight
         drawn: dict[tuple, _Data] = {}
         for h in self.hypotheses:
             key = (h.program, h.variables, h.seed)
@@ -302,7 +303,7 @@ class _Run:
             tokens_off=None if free is None else free.off,
             controls=shares,
             records=progress.records,
-            model_hash=hash_of(self.model),
+            model_hash=self._hash,
             intervention=intervention,
             model=self.model,
         )

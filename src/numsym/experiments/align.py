@@ -23,14 +23,7 @@ FIGURE = "iia_by_count.png"
 def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
     """Run or resume the experiment in `folder`; returns the results in the order of the recipes."""
     task = load_task(config["tasks"])
-    recipes = config["interventions"]
-    if "representations" in recipes:
-        recipes = {"alignment": recipes}
-    usual = config["tasks"].get("search")
-    searches = {name: hypothesis(recipe, config["seed"], usual) for name, recipe in recipes.items()}
-    place = config.get("site") or config["tasks"].get("site")
-    if place is not None:
-        searches = {name: (wanted, Site.of(place)) for name, (wanted, _) in searches.items()}
+    searches = searches_of(config, config["tasks"])
     model = build(task.vocab_size, **config["tasks"]["model"])
     for wanted, site in searches.values():
         wanted.checked(task, site.check(model))
@@ -38,8 +31,20 @@ def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
     with Tracker(folder, config, **config["wandb"]) as tracker:
         model = trained(run_folder, task, config["tasks"], config["seed"], device_of(config), tracker)
         results = aligned(run_folder, model, task, searches, config, tracker)
-        _report(run_folder, results, tracker)
+        report(run_folder, results, tracker, {"training": read_json(run_folder / MODEL / "training.json")})
     return [results[name] for name in searches]
+
+
+def searches_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, tuple[Hypothesis, Site]]:
+    """Name of a recipe -> what to search for, and where; `task` is the task's recipe, which may say both."""
+    recipes = config["interventions"]
+    if "representations" in recipes:
+        recipes = {"alignment": recipes}
+    usual, place = task.get("search"), config.get("site") or task.get("site")
+    searches = {name: hypothesis(recipe, config["seed"], usual) for name, recipe in recipes.items()}
+    if place is not None:
+        searches = {name: (wanted, Site.of(place)) for name, (wanted, _) in searches.items()}
+    return searches
 
 
 def hypothesis(recipe: Mapping[str, Any], seed: int, usual: Mapping[str, Any] | None = None) -> tuple[Hypothesis, Site]:
@@ -70,7 +75,10 @@ def hypothesis(recipe: Mapping[str, Any], seed: int, usual: Mapping[str, Any] | 
     return Hypothesis(alignment=names[0], seed=seed, **wanted), Site(place.component, place.layer)
 
 
-def _report(folder: RunFolder, results: Mapping[str, AlignmentResult], tracker: Tracker) -> None:
+def report(
+    folder: RunFolder, results: Mapping[str, AlignmentResult], tracker: Tracker, about: Mapping[str, Any]
+) -> None:
+    """Draw, show and write the results; `about` is what `results.json` says of the model."""
     from numsym.plots.alignment import iia_by_count
     from numsym.plots.style import write
 
@@ -78,12 +86,7 @@ def _report(folder: RunFolder, results: Mapping[str, AlignmentResult], tracker: 
     figure = write(iia_by_count(list(results.values()), names), folder / FIGURE)
     tracker.image("iia_by_count", figure)
     tracker.table("results", [row(name, result) for name, result in results.items()])
-    folder.finish(
-        {
-            "training": read_json(folder / MODEL / "training.json"),
-            "alignments": {name: result.to_dict() for name, result in results.items()},
-        }
-    )
+    folder.finish({**about, "alignments": {name: result.to_dict() for name, result in results.items()}})
     display.show(list(results.values()))
     display.console.print(f"run folder   {os.path.relpath(folder.path)}", soft_wrap=True, highlight=False)
 

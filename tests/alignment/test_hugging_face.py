@@ -1,0 +1,111 @@
+"""Alignments on small Hugging Face models with random weights: searched, saved, loaded, in half precision."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+from numsym._pyvene import locations, pv
+from numsym.alignment import AlignmentResult, align, interchange_pairs
+from numsym.alignment.functions import ALIGNMENTS, build
+from numsym.alignment.pyvene_engine import PyveneEngine
+from numsym.alignment.site import Site
+from numsym.errors import ModelMismatchError, UnknownNameError
+from numsym.models import load
+from numsym.tasks import AdditionPrompts, CountingPrompts
+from numsym.training import model_inputs
+
+SMALL = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))
+QUICK = {"max_steps": 2, "check_every": 1, "train_pairs": 60, "validation_pairs": 20, "test_pairs": 20}
+EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "huggingface.py"), run_name="example")
+
+
+@pytest.fixture(scope="module")
+def task():
+    return AdditionPrompts(tokenizer=EXAMPLE["own_tokenizer"](), largest=4, shots=1)
+
+
+def small(name, **options):
+    return load(SMALL["small"](name), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "site"),
+    [
+        ("gpt2", "attention_output:1"),
+        ("llama", "block_output:2"),
+        ("qwen3", "mlp_output:0"),
+        ("mamba", "mixer_output:1"),
+    ],
+)
+def test_any_layer_is_searched_and_the_result_is_saved_and_loaded(name, site, task, tmp_path, generator):
+    model = small(name)
+    found = align(
+        model, task, program="prompt_sum", variable="sum", site=site, alignment="low_rank", subspace_dim=4, **QUICK
+    )
+    assert found.engine == "pyvene"
+    assert set(found.controls) == {"floor", "ceiling", "permuted", "untrained", "neurons"}
+    found.save(tmp_path / "found")
+    model.save_pretrained(tmp_path / "model")
+    again = load(tmp_path / "model")
+    loaded = AlignmentResult.load(tmp_path / "found", again)
+    assert loaded.to_dict() == found.to_dict()
+    pairs = interchange_pairs(task, task.program("prompt_sum"), ("sum",), 8, generator=generator)
+    call = (
+        model_inputs(model, pairs.base_ids, pairs.base_mask),
+        [model_inputs(model, pairs.source_ids, pairs.source_mask)],
+        locations(pairs.source_at, pairs.base_at),
+    )
+    want = found.intervenable()(*call)[1].logits
+    assert not torch.allclose(want, model(**call[0]).logits)
+    for other in (loaded.intervenable(), pv.IntervenableModel.load(str(tmp_path / "found"), again)):
+        torch.testing.assert_close(other(*call)[1].logits, want)
+    with pytest.raises(ModelMismatchError, match="the alignment was fitted to weights with hash"):
+        AlignmentResult.load(tmp_path / "found", load(SMALL["small"](name, seed=1)))
+
+
+def test_a_site_that_does_not_exist_lists_those_that_do(task):
+    model = small("mamba")
+    asked = {"program": "prompt_sum", "variable": "sum", **QUICK}
+    with pytest.raises(
+        UnknownNameError, match=r"'state': choose one of block_input, block_output, .*layers are 0\.\.2"
+    ):
+        align(model, task, **asked)
+    with pytest.raises(UnknownNameError, match=r"layer=3 is not allowed: MambaForCausalLM .* its layers are 0\.\.2"):
+        align(model, task, site="block_output:3", **asked)
+
+
+@pytest.mark.parametrize("function", list(ALIGNMENTS))
+@pytest.mark.parametrize("name", ["gpt2", "mamba"])
+def test_half_precision_is_exchanged_in_float32(name, function, task, generator):
+    pairs = interchange_pairs(task, task.program("prompt_sum"), ("sum",), 16, generator=generator)
+    losses = []
+    for dtype in (torch.bfloat16, torch.float32):
+        model = small(name, dtype=dtype).requires_grad_(False)
+        engine = PyveneEngine(model, Site("block_output", 1), [build(function, 32, 6, 1, seed=0)])
+        loss, _ = engine.measure([engine.prepare(pairs)], [torch.arange(16)], [0])
+        loss.sum().backward()
+        gradients = [p.grad for p in engine.parameters() if p.grad is not None]
+        assert gradients
+        assert all(g.dtype == torch.float32 and g.isfinite().all() for g in gradients)
+        assert {p.dtype for p in model.parameters()} == {dtype}
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_a_half_precision_search_runs_with_all_its_controls(tokenizer):
+    # Lists of several lengths: shorter ones are padded.
+    task = CountingPrompts(tokenizer=tokenizer, largest=5, shots=1)
+    config = {"vocab_size": len(tokenizer), "pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
+    import transformers as hf
+
+    model = hf.LlamaForCausalLM(
+        hf.LlamaConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, **config)
+    )
+    found = align(
+        load(model, dtype="bfloat16"), task, program="prompt_count", variable="count", site="block_output:1",
+        alignment="orthogonal", **QUICK,
+    )  # fmt: skip
+    assert len(found.controls) == 5
+    assert set(found.test.by_base_count) <= set(range(1, 6))
