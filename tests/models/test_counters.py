@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from numsym.errors import InvalidArgumentError
-from numsym.models import counting_gru
+from numsym.models import counting_gru, counting_transformer
 from numsym.models.counters import directions
 from numsym.tasks import MultiObject, SameObject, SingleObject
 from numsym.training import evaluate
@@ -35,3 +35,22 @@ def test_what_it_cannot_be():
         counting_gru(MultiObject().vocabulary, width=1)
     with pytest.raises(InvalidArgumentError, match="its response token is a demonstration token"):
         counting_gru(SameObject().vocabulary)
+
+
+@pytest.mark.parametrize("task", [MultiObject(void_prob=0.2), SingleObject()])
+def test_attention_counts_exactly_without_a_count(task):
+    assert evaluate(counting_transformer(task.vocabulary), task, n=400).accuracy == 1.0
+
+
+def test_its_attention_is_the_mean_of_the_values(generator):
+    task = MultiObject(void_prob=0.3)
+    batch = task.sample(30, generator=generator)
+    _, cache = counting_transformer(task.vocabulary).bridge.run_with_cache(batch.input_ids)
+    count = batch.states["count"] - 0.5
+    mean = count / torch.arange(1, count.shape[1] + 1)
+    torch.testing.assert_close(cache["blocks.0.hook_out"][..., 1][batch.mask], mean[batch.mask], atol=1e-5, rtol=0)
+
+
+def test_an_embedding_cannot_tell_one_token_from_itself():
+    with pytest.raises(InvalidArgumentError, match="response token is a demonstration token, and embeddings must"):
+        counting_transformer(SameObject().vocabulary)

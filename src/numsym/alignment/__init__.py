@@ -5,7 +5,8 @@ from numsym.alignment.compare import Comparison, Rule, compare
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.engines import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
-from numsym.alignment.pairs import Pairs, interchange_pairs
+from numsym.alignment.markov import Dependence, Following, dependence, following, state_sites
+from numsym.alignment.pairs import Pairs, interchange_pairs, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import SearchSettings
 from numsym.alignment.site import Site
@@ -16,7 +17,9 @@ __all__ = [
     "CONTROLS",
     "AlignmentResult",
     "Comparison",
+    "Dependence",
     "Difference",
+    "Following",
     "Hypothesis",
     "Measurement",
     "PairCounts",
@@ -28,8 +31,12 @@ __all__ = [
     "align",
     "align_many",
     "compare",
+    "dependence",
     "engine_for",
+    "following",
     "interchange_pairs",
     "measured_pairs",
     "right_of",
+    "state_sites",
+    "unexchanged",
 ]

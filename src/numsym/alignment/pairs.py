@@ -8,7 +8,7 @@ from torch import Tensor
 
 from numsym.alignment.drawing import Positions, draw_pairs
 from numsym.errors import check_at_least, check_name
-from numsym.programs import Program, State, unroll
+from numsym.programs import Program, State, state_at, unroll
 from numsym.tasks import Task
 
 
@@ -172,6 +172,26 @@ def interchange_pairs(
         state=edited,
         variables=variables,
     ).rows(slice(None))
+
+
+def unexchanged(task: Task, program: Program, pairs: Pairs, generator: torch.Generator | None = None) -> Pairs:
+    """The same bases, positions and sources, with what `program` says follows when nothing is exchanged.
+
+    Args:
+        task: of the bases.
+        program: that the pairs were drawn with.
+        pairs: see `interchange_pairs`.
+        generator: of what is not predictable, such as the rest of a demonstration.
+    """
+    # A state holds its plan, which no exchange touches, so the state before the first token can be had again.
+    traced = unroll(program, program.start(pairs.state), tokens=pairs.base_ids)
+    state = state_at(traced.states, pairs.base_at)
+    follows = unroll(program, state, generator=generator)
+    assert follows.predictable is not None
+    ids, scored = _spliced(pairs.base_ids, pairs.base_at, follows.tokens, follows.predictable, task.vocabulary.pad)
+    changed = torch.zeros_like(pairs.changed)
+    own = replace(pairs, base_ids=ids, base_mask=ids != task.vocabulary.pad, scored=scored, changed=changed)
+    return replace(own, state=state, source_value=pairs.base_value).rows(slice(None))
 
 
 def _fork(generator: torch.Generator | None, device: torch.device) -> torch.Generator:

@@ -1,4 +1,7 @@
-"""Which algorithm a modular adder runs, Clock or Pizza ([P]): metrics on a callable model. Training goes elsewhere."""
+"""Which algorithm a network runs: Clock or Pizza in a modular adder ([P]), counting by attention ([N]).
+
+Metrics on a model. Training goes elsewhere.
+"""
 
 from numsym.circuits.adder import Adder, ModularModel, as_adder
 from numsym.circuits.circles import Circle, find_circles, isolate, remove
@@ -7,6 +10,7 @@ from numsym.circuits.fve import CircleFit, fit_circles, logit_fve
 from numsym.circuits.irrelevance import correct_logits, distance_irrelevance
 from numsym.circuits.report import CircuitMetrics, CircuitReport, circuit_metrics, circuit_report
 from numsym.circuits.rotation import Following, following, rotation_table, shift_circles
+from numsym.circuits.strength_value import StrengthValue, strength_value
 from numsym.circuits.symmetricity import gradient_symmetricity
 
 __all__ = [
@@ -17,6 +21,7 @@ __all__ = [
     "CircuitReport",
     "Following",
     "ModularModel",
+    "StrengthValue",
     "as_adder",
     "circuit_metrics",
     "circuit_report",
@@ -32,4 +37,5 @@ __all__ = [
     "remove",
     "rotation_table",
     "shift_circles",
+    "strength_value",
 ]

@@ -2,7 +2,7 @@
 
 from numsym._pyvene import SPLIT_HEADS, Component, components_of, register
 from numsym.models.build import build
-from numsym.models.counters import counting_gru
+from numsym.models.counters import counting_gru, counting_transformer
 from numsym.models.load import load
 from numsym.models.modular import ModularTransformer, ModularTransformerConfig
 from numsym.models.modular_linear import LinearModularConfig, LinearModularModel
@@ -26,6 +26,7 @@ __all__ = [
     "build",
     "components_of",
     "counting_gru",
+    "counting_transformer",
     "load",
     "load_pizza",
     "register",

@@ -1,7 +1,7 @@
-"""Recurrent models whose number variable is known because their weights are set, not trained.
+"""Models whose number variables are known because their weights are set, not trained.
 
-They are the ground truth for alignment searches: the count lies along one direction of the state, the phase along
-another, and the angle between the two decides which maps can exchange the one without the other.
+They are the ground truth for alignment searches. In the recurrent ones the count lies along one direction of the
+state, the phase along another, and the angle between the two decides which maps can exchange the one without the other.
 """
 
 import math
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from numsym.errors import InvalidArgumentError, check_at_least
 from numsym.models.recurrent import RecurrentConfig, RecurrentLM
+from numsym.models.transformer import TransformerConfig, TransformerLM
 from numsym.programs import CountingVocabulary
 
 UNIT = 1e-3
@@ -106,3 +107,53 @@ def _set_decoder(model: RecurrentLM, vocabulary: CountingVocabulary, read: Tenso
     out.weight[vocabulary.demonstration[0], 2:4] = torch.tensor([100.0, -100.0])
     spoken = (vocabulary.response, vocabulary.eos, vocabulary.demonstration[0])
     out.bias[[token for token in range(len(vocabulary)) if token not in spoken]] = -1e4
+
+
+SHARPNESS = 2000.0
+"""What the mean over the context is multiplied with: half a count among a hundred tokens is then ten in logits."""
+
+
+def counting_transformer(vocabulary: CountingVocabulary, *, max_positions: int = 256) -> TransformerLM:
+    """Build a transformer that runs Ctx-Distr exactly, on tasks whose response token is no demonstration token.
+
+    One layer and one head, without positions and norms. A token's embedding holds its value along the first feature:
+    +1 a demonstration token, -1 a response token, -1/2 the begin, 0 any other. Attention is uniform, so at each
+    position it writes the mean of the values so far into the second feature. With the begin's half the mean is above
+    zero as long as responses are due and below it when none is, whatever the number of tokens; after the trigger the
+    response token or the end follows by its sign. No position holds a count that a later one reads.
+
+    Args:
+        vocabulary: of the task.
+        max_positions: the most tokens that it takes.
+
+    Raises:
+        InvalidArgumentError: the response token is also a demonstration token.
+    """
+    if vocabulary.response in vocabulary.demonstration:
+        raise InvalidArgumentError(
+            "vocabulary is not allowed: its response token is a demonstration token, and embeddings must tell them "
+            "apart"
+        )
+    config = TransformerConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=2,
+        num_layers=1,
+        num_heads=1,
+        positions="none",
+        norm="none",
+        max_positions=max_positions,
+    )
+    model = TransformerLM(config).requires_grad_(False)
+    weights = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
+    embedding = weights["embed.weight"]
+    embedding[list(vocabulary.demonstration), 0] = 1.0
+    embedding[vocabulary.response, 0] = -1.0
+    embedding[vocabulary.bos, 0] = -0.5
+    weights["blocks.0.attn.v.weight"][0, 0] = 1.0
+    weights["blocks.0.attn.o.weight"][1, 0] = 1.0
+    weights["unembed.weight"][vocabulary.response, 1] = SHARPNESS
+    weights["unembed.weight"][vocabulary.eos, 1] = -SHARPNESS
+    spoken = (vocabulary.response, vocabulary.eos)
+    weights["unembed.bias"][[token for token in range(len(vocabulary)) if token not in spoken]] = -1e4
+    model.load_state_dict(weights)
+    return model.eval()
