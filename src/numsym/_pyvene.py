@@ -29,6 +29,7 @@ __all__ = [
     "Intervenable",
     "component_width",
     "components_of",
+    "layer_count",
     "load",
     "locations",
     "pv",
@@ -132,13 +133,32 @@ def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[
     return module, {hook_name: name for name, hook_name in HOOKS.items()}[hook]
 
 
-def _layers(model: nn.Module, path: str) -> str:
-    """The layers that a path may name, as the end of a message."""
+def layer_count(model: nn.Module, component: str) -> int:
+    """How many layers a component has; 1 for one that is there once.
+
+    Raises:
+        UnknownNameError: no such component.
+    """
+    check_name(f"component of {type(model).__name__}", component, components_of(model))
+    path = intervenable_modelcard.type_to_module_mapping[type(model)][component][0]
+    return _count(model, path) or 1
+
+
+def _count(model: nn.Module, path: str) -> int | None:
+    """How many layers a path may name, where that can be told."""
+    if "[%s]" not in path:
+        return None
     try:
         layers = modeling_utils.getattr_for_torch_module(model, path.partition("[%s]")[0])
     except AttributeError:
-        return ""
-    return f"; its layers are 0..{len(layers) - 1}" if isinstance(layers, nn.ModuleList) else ""
+        return None
+    return len(layers) if isinstance(layers, nn.ModuleList) else None
+
+
+def _layers(model: nn.Module, path: str) -> str:
+    """The layers that a path may name, as the end of a message."""
+    count = _count(model, path)
+    return "" if count is None else f"; its layers are 0..{count - 1}"
 
 
 def component_width(model: Any, component: str) -> int:

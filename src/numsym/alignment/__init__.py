@@ -10,6 +10,7 @@ from numsym.alignment.pairs import Pairs, interchange_pairs, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import SearchSettings
 from numsym.alignment.site import Site
+from numsym.alignment.site_sweep import SiteSweep, sites_named, sweep_sites
 from numsym.alignment.statistics import Difference, Share
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "SearchSettings",
     "Share",
     "Site",
+    "SiteSweep",
     "align",
     "align_many",
     "compare",
@@ -37,6 +39,8 @@ __all__ = [
     "interchange_pairs",
     "measured_pairs",
     "right_of",
+    "sites_named",
     "state_sites",
+    "sweep_sites",
     "unexchanged",
 ]

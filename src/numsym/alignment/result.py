@@ -31,6 +31,8 @@ class Measurement:
         by_difference: by |source value - base value| of the exchanged variable.
         changed: IIA on the pairs whose exchange gives a variable another value: in the others nothing new has to
             follow. `None` where there are no such pairs, and in results saved before it was measured.
+        by_position: by the position of the exchange in the base, in tokens from its start; empty in results saved
+            before it was measured.
     """
 
     iia: Share
@@ -38,6 +40,7 @@ class Measurement:
     by_source_count: dict[int, Share]
     by_difference: dict[int, Share]
     changed: Share | None = None
+    by_position: dict[int, Share] = field(default_factory=dict)
 
     @classmethod
     def of(cls, right: Bool[Tensor, "batch"], pairs: Pairs) -> "Measurement":
@@ -49,6 +52,7 @@ class Measurement:
             shares_by(right, pairs.source_counts.cpu()),
             shares_by(right, difference.cpu()),
             Share.of(right[pairs.changed.cpu()]) if bool(pairs.changed.any()) else None,
+            shares_by(right, (pairs.base_at - pairs.base_mask.long().argmax(1)).cpu()),
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from numsym._pyvene import component_module, component_width, pv
+from numsym.errors import InvalidArgumentError
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,20 @@ class Site:
 
     @classmethod
     def of(cls, site: "str | Site") -> "Site":
-        """A site, or the one named "component" or "component:layer"."""
+        """A site, or the one named "component" or "component:layer".
+
+        Raises:
+            InvalidArgumentError: the layer is not a number.
+        """
         if isinstance(site, Site):
             return site
         component, _, layer = site.partition(":")
+        if layer and not layer.isdecimal():
+            raise InvalidArgumentError(f"site={site!r} is not allowed: give 'component' or 'component:layer'")
         return cls(component, int(layer or 0))
+
+    def __str__(self) -> str:
+        return f"{self.component}:{self.layer}"
 
     def check(self, model: nn.Module) -> int:
         """The width there.
