@@ -114,8 +114,11 @@ def test_a_transformer_is_trained_and_aligned_at_the_recipes_site(config, tmp_pa
     model = {"architecture": "transformer", "hidden_size": 8, "num_heads": 2, "num_layers": 1, "max_positions": 32}
     config["tasks"] = config["tasks"] | {"model": model, "site": "block_output:0"}
     config["tasks"]["training"] = {"steps": 2, "batch_size": 8}
+    value = recipe(LAF, program="ctx_distr", variable="value")
+    value["representations"][0]["component"] = "embeddings"
+    config["interventions"] = config["interventions"] | {"value": value}
     found = run(config, tmp_path / "run")
-    assert [str(result.site.component) for result in found] == ["block_output", "block_output"]
+    assert [result.site.component for result in found] == ["block_output", "block_output", "embeddings"]
     assert {result.engine for result in found} == {"resumed"}
     with pytest.raises(
         UnknownNameError, match=r"unknown component of TransformerLM .blocks.: choose one of .*block_in"

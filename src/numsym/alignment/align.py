@@ -230,7 +230,12 @@ class _Run:
         n, both = len(data), "permuted" in self.wanted
         engine, progress = self._search(self.model, data + permuted * both, self.hypotheses * (1 + both), self.on_check)
         interventions = self._interventions
-        shares: list[dict[str, Share]] = [self._references(d, h) for d, h in zip(data, self.hypotheses, strict=True)]
+        references: dict[tuple[int, int | None], dict[str, Share]] = {}
+        for d, h in zip(data, self.hypotheses, strict=True):
+            # Two functions on the same pairs have the same.
+            if (id(d), h.subspace_dim) not in references:
+                references[id(d), h.subspace_dim] = self._references(d, h)
+        shares = [dict(references[id(d), h.subspace_dim]) for d, h in zip(data, self.hypotheses, strict=True)]
         if both:
             # What the map makes of sources that tell nothing, on pairs of the kind that it was fitted to.
             for i, d in enumerate(permuted):

@@ -40,11 +40,12 @@ def searches_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str,
     recipes = config["interventions"]
     if "representations" in recipes:
         recipes = {"alignment": recipes}
-    usual, place = task.get("search"), config.get("site") or task.get("site")
-    searches = {name: hypothesis(recipe, config["seed"], usual) for name, recipe in recipes.items()}
-    if place is not None:
-        searches = {name: (wanted, Site.of(place)) for name, (wanted, _) in searches.items()}
-    return searches
+    searches = {name: hypothesis(recipe, config["seed"], task.get("search")) for name, recipe in recipes.items()}
+    if config.get("site"):
+        return {name: (wanted, Site.of(config["site"])) for name, (wanted, _) in searches.items()}
+    # A recipe that names the recurrent models' state means the task's own place; any other it means as it says.
+    own = Site.of(task.get("site") or "state")
+    return {name: (wanted, own if site == Site() else site) for name, (wanted, site) in searches.items()}
 
 
 def hypothesis(recipe: Mapping[str, Any], seed: int, usual: Mapping[str, Any] | None = None) -> tuple[Hypothesis, Site]:
