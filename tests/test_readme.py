@@ -20,7 +20,9 @@ COMMANDS = [
 SWEPT = [c for c in COMMANDS if "multirun/mine" in c]
 # Needs a download; what it does without one is tested in tests/experiments/test_align_model.py.
 HUB = [c for c in COMMANDS if c.startswith("numsym experiment=align_model")]
-EXPERIMENTS = [c for c in COMMANDS if c.startswith("numsym experiment=") and c not in SWEPT + HUB]
+# Train networks for minutes; tests/experiments runs them on small ones, here their commands are composed.
+TRAINED = [c for c in COMMANDS if re.match(r"numsym experiment=(markov|site_sweep|strength_value)", c)]
+EXPERIMENTS = [c for c in COMMANDS if c.startswith("numsym experiment=") and c not in SWEPT + HUB + TRAINED]
 ALIGNMENTS = [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c and c not in SWEPT]
 TINY = [
     "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=16",
@@ -47,6 +49,17 @@ def test_experiments_run(command, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     assert len(list(tmp_path.rglob("results.json"))) == 1
+
+
+@pytest.mark.parametrize("command", TRAINED)
+def test_long_experiments_are_composed(command, tmp_path):
+    name = command.split()[1].removeprefix("experiment=")
+    done = subprocess.run(
+        [sys.executable, "-m", "numsym.cli", *command.split()[1:], "--cfg", "job"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert f"name: {name}" in done.stdout
 
 
 @pytest.mark.parametrize("command", ALIGNMENTS)
