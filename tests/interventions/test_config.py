@@ -5,14 +5,19 @@ from numsym import recipes
 from numsym._pyvene import locations, pv
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.interventions import LinearAlignmentIntervention, load_config
-from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models import RecurrentConfig, RecurrentLM, TransformerConfig, TransformerLM
 
 
 @pytest.mark.parametrize("path", sorted((recipes.root() / "interventions").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_is_a_pyvene_config_that_runs(path, generator):
     config = load_config(path.stem)
     assert isinstance(config, pv.IntervenableConfig)
-    model = RecurrentLM(RecurrentConfig(hidden_size=16))
+    recurrent = config.representations[0].component == "state"
+    model = (
+        RecurrentLM(RecurrentConfig(hidden_size=16))
+        if recurrent
+        else TransformerLM(TransformerConfig(hidden_size=16, num_heads=2, num_layers=1))
+    )
     base, source = torch.randint(9, (2, 3, 5), generator=generator)
     at = torch.tensor([1, 2, 3])
     intervenable = pv.IntervenableModel(config, model)
@@ -40,5 +45,5 @@ def test_bad_recipes_are_refused(recipe, message):
 
 
 def test_unknown_recipes_are_listed():
-    with pytest.raises(UnknownNameError, match="unknown recipe in interventions 'laf': choose"):
-        load_config("laf")
+    with pytest.raises(UnknownNameError, match="unknown recipe in interventions 'nothing': choose"):
+        load_config("nothing")
