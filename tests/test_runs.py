@@ -51,7 +51,9 @@ def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".config.yaml.x7").write_text("seed")
     write_json(tmp_path / "run" / "versions.json", versions())
-    RunFolder(tmp_path / "run", CONFIG)
+    run = RunFolder(tmp_path / "run", CONFIG)
+    assert run.done("config.yaml")
+    assert not finished(tmp_path / "run", CONFIG)
 
 
 def test_finished_is_this_run_and_no_other(tmp_path):
