@@ -34,6 +34,13 @@ def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, gen
     assert not torch.allclose(want, counter(base).logits, atol=1e-3)
 
 
+def test_printed_it_says_what_was_found_in_a_few_lines(result):
+    printed = repr(result)
+    assert f"test=Measurement(iia={result.test.iia!r}, changed=" in printed
+    assert f"'floor': {result.controls['floor']!r}" in printed
+    assert len(printed) < 1000
+
+
 def test_its_file_is_plain_json_without_nan(result, tmp_path):
     result.save(tmp_path / "found")
     plain = json.loads((tmp_path / "found" / "result.json").read_text(), parse_constant=pytest.fail)

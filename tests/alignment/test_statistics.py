@@ -26,6 +26,10 @@ def test_the_interval_holds_the_share_inside_0_and_1(answers):
     assert share.n == len(answers)
 
 
+def test_a_share_is_printed_with_its_interval():
+    assert repr(Share.of_counts(1, 3)) == "Share(0.3333 [0.06149, 0.7923], n=3)"
+
+
 def test_groups_add_up(generator):
     right, group = torch.rand(100, generator=generator) < 0.5, torch.randint(4, (100,), generator=generator)
     shares = shares_by(right, group)

@@ -36,11 +36,11 @@ class Measurement:
     """
 
     iia: Share
-    by_base_count: dict[int, Share]
-    by_source_count: dict[int, Share]
-    by_difference: dict[int, Share]
+    by_base_count: dict[int, Share] = field(repr=False)
+    by_source_count: dict[int, Share] = field(repr=False)
+    by_difference: dict[int, Share] = field(repr=False)
     changed: Share | None = None
-    by_position: dict[int, Share] = field(default_factory=dict)
+    by_position: dict[int, Share] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, right: Bool[Tensor, "batch"], pairs: Pairs) -> "Measurement":
@@ -96,8 +96,8 @@ class AlignmentResult:
     free_running: Share | None
     tokens_off: float | None
     controls: dict[str, Share]
-    records: list[dict[str, float | int]]
-    model_hash: str
+    records: list[dict[str, float | int]] = field(repr=False)
+    model_hash: str = field(repr=False)
     intervention: pv.Intervention = field(repr=False, compare=False)
     model: nn.Module = field(repr=False, compare=False)
 

@@ -26,6 +26,9 @@ class Share:
     high: float
     n: int
 
+    def __repr__(self) -> str:
+        return f"Share({self.value:.4g} [{self.low:.4g}, {self.high:.4g}], n={self.n})"
+
     @classmethod
     def of(cls, right: Bool[Tensor, "batch"]) -> "Share":
         """The share of True."""
