@@ -3,13 +3,12 @@ import logging
 
 import pytest
 import torch
-from torch import nn
 
 from numsym import training
 from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.models import RecurrentConfig, RecurrentLM, TransformerConfig, TransformerLM
 from numsym.tasks import MultiObject
-from numsym.training import as_dict, evaluate, log_spaced, next_token_logits, train
+from numsym.training import as_dict, evaluate, log_spaced, train
 
 
 def small(task, cell="gru"):
@@ -75,41 +74,6 @@ def test_a_step_in_parts_of_like_lengths_is_the_same_step(monkeypatch):
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
     torch.testing.assert_close(found[0][1], found[1][1], atol=1e-4, rtol=0)
     assert not torch.equal(found[0][1], found[1][1])  # parts there were: sums in another order
-
-
-class Oracle(nn.Module):
-    """Answers by counting in plain Python; wrong by one for the number 2."""
-
-    def __init__(self, task):
-        super().__init__()
-        self.task, self.anchor = task, nn.Parameter(torch.zeros(()))
-
-    def forward(self, input_ids, attention_mask=None):
-        logits = torch.zeros(*input_ids.shape, self.task.vocab_size)
-        for row, ids in enumerate(input_ids.tolist()):
-            words = [self.task.vocabulary.tokens[i] for i in ids]
-            for t in range(len(words)):
-                seen = sum(w.startswith("D") for w in words[: t + 1])
-                left = seen - words[: t + 1].count("R") + (seen == 2)
-                logits[row, t, self.task.vocabulary.tokens.index("R" if left > 0 else "E")] = 1
-        return {"logits": logits}
-
-
-def test_a_trial_is_right_only_when_every_predictable_token_is():
-    task = MultiObject(counts=range(1, 5), held_out=(2,))
-    result = evaluate(Oracle(task), task, n=200)
-    assert result.by_count == {1: 1.0, 2: 0.0, 3: 1.0, 4: 1.0}
-    assert result.held_out == 0.0
-    assert 0.6 < result.accuracy < 0.9
-
-
-def test_only_predictable_tokens_are_asked_for(generator):
-    task = MultiObject()
-    batch = task.sample(20, generator=generator)
-    logits, targets, keep = next_token_logits(small(task).eval(), batch)
-    words = {task.vocabulary.tokens[i] for i in targets.tolist()}
-    assert words == {"R", "E"}
-    assert len(logits) == len(targets) == int(keep.sum()) == int((batch.counts + 1).sum())
 
 
 def test_bad_arguments_come_before_the_work():

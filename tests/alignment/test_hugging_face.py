@@ -12,9 +12,9 @@ from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.alignment.pyvene_engine import PyveneEngine
 from numsym.alignment.site import Site
 from numsym.errors import ModelMismatchError, UnknownNameError
+from numsym.logits import model_inputs
 from numsym.models import load
 from numsym.tasks import AdditionPrompts, CountingPrompts
-from numsym.training import model_inputs
 
 SMALL = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))
 QUICK = {"max_steps": 2, "check_every": 1, "train_pairs": 60, "validation_pairs": 20, "test_pairs": 20}

@@ -21,9 +21,9 @@ from numsym.alignment.search import Engine, Progress, SearchSettings, search
 from numsym.alignment.site import Site
 from numsym.alignment.statistics import Share
 from numsym.errors import InvalidArgumentError, check_at_least, check_between, check_name
+from numsym.logits import check_vocabulary
 from numsym.programs import FULL
 from numsym.tasks import Task
-from numsym.training import check_vocabulary
 
 
 @dataclass(frozen=True)

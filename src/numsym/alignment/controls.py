@@ -21,7 +21,7 @@ from numsym.alignment.pyvene_engine import PyveneEngine, device_of
 from numsym.alignment.search import correct
 from numsym.alignment.site import Site
 from numsym.errors import InvalidArgumentError
-from numsym.training import model_inputs
+from numsym.logits import model_inputs
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 

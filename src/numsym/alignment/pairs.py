@@ -1,6 +1,7 @@
 """Interchange pairs: two inputs, where to exchange which variable, and what follows then ([N] section 3.3)."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -138,40 +139,46 @@ def interchange_pairs(
             exchanges of these variables.
     """
     check_at_least("n", n, 1)
-    blocks = [program.block(variable) for variable in variables]
-    giving = (task, program) if source is None else source
+    blocks, giving = [program.block(variable) for variable in variables], source or (task, program)
     for name in dict.fromkeys(name for names in blocks for name in names):
         check_name("variable of the source's program", name, giving[1].variables)
     base, given, block = draw_pairs((task, program), giving, blocks, n, split, positions or {}, generator)
-    device = base.at.device
-    edited, changed = dict(base.state), torch.zeros_like(block, dtype=torch.bool)
-    for name in {name for names in blocks for name in names}:
-        exchanged = torch.tensor([name in names for names in blocks], device=device)[block]
-        edited[name] = torch.where(exchanged, given.state[name], base.state[name])
-        changed |= edited[name] != base.state[name]
-    follows = unroll(program, edited, generator=_fork(generator, device))
-    assert follows.predictable is not None
-    values = [torch.stack([h.state[names[0]] // program.unit(names[0]) for names in blocks]) for h in (base, given)]
-    base_value, source_value = (value.gather(0, block[None])[0] for value in values)
-    ids, scored = _spliced(base.input_ids, base.at, follows.tokens, follows.predictable, task.vocabulary.pad)
-    source_mask = torch.arange(given.input_ids.shape[1], device=device) <= given.at[:, None]
+    state, changed = _exchanged(blocks, block, base.state, given.state)
+    source_mask = torch.arange(given.input_ids.shape[1], device=given.at.device) <= given.at[:, None]
     return Pairs(
-        base_ids=ids,
-        base_mask=ids != task.vocabulary.pad,
-        scored=scored,
+        **_continued(task, program, base.input_ids, base.at, state, _fork(generator, base.at.device)),
         base_at=base.at,
         source_ids=torch.where(source_mask, given.input_ids, giving[0].vocabulary.pad),
         source_mask=source_mask,
         source_at=given.at,
         block=block,
-        base_value=base_value,
-        source_value=source_value,
+        base_value=_value(program, blocks, block, base.state),
+        source_value=_value(program, blocks, block, given.state),
         changed=changed,
         base_counts=base.counts,
         source_counts=given.counts,
-        state=edited,
+        state=state,
         variables=variables,
     ).rows(slice(None))
+
+
+def _exchanged(
+    blocks: list[tuple[str, ...]], block: Int[Tensor, "batch"], base: State, source: State
+) -> tuple[State, Bool[Tensor, "batch"]]:
+    """The base's state with the source's values of each row's block, and where one of these is another value."""
+    state, changed = dict(base), torch.zeros_like(block, dtype=torch.bool)
+    for name in {name for names in blocks for name in names}:
+        here = torch.tensor([name in names for names in blocks], device=block.device)[block]
+        state[name] = torch.where(here, source[name], base[name])
+        changed |= state[name] != base[name]
+    return state, changed
+
+
+def _value(
+    program: Program, blocks: list[tuple[str, ...]], block: Int[Tensor, "batch"], state: State
+) -> Int[Tensor, "batch"]:
+    """The value of each row's block, its first variable's, in whole units of it."""
+    return torch.stack([state[names[0]] // program.unit(names[0]) for names in blocks]).gather(0, block[None])[0]
 
 
 def unexchanged(task: Task, program: Program, pairs: Pairs, generator: torch.Generator | None = None) -> Pairs:
@@ -186,12 +193,20 @@ def unexchanged(task: Task, program: Program, pairs: Pairs, generator: torch.Gen
     # A state holds its plan, which no exchange touches, so the state before the first token can be had again.
     traced = unroll(program, program.start(pairs.state), tokens=pairs.base_ids)
     state = state_at(traced.states, pairs.base_at)
+    own = _continued(task, program, pairs.base_ids, pairs.base_at, state, generator)
+    own |= {"state": state, "changed": torch.zeros_like(pairs.changed), "source_value": pairs.base_value}
+    return replace(pairs, **own).rows(slice(None))
+
+
+def _continued(
+    task: Task, program: Program, input_ids: Tensor, at: Tensor, state: State, generator: torch.Generator | None
+) -> dict[str, Any]:
+    """`base_ids`, `base_mask` and `scored`: the tokens up to and with `at`, then what a program emits from a state."""
     follows = unroll(program, state, generator=generator)
     assert follows.predictable is not None
-    ids, scored = _spliced(pairs.base_ids, pairs.base_at, follows.tokens, follows.predictable, task.vocabulary.pad)
-    changed = torch.zeros_like(pairs.changed)
-    own = replace(pairs, base_ids=ids, base_mask=ids != task.vocabulary.pad, scored=scored, changed=changed)
-    return replace(own, state=state, source_value=pairs.base_value).rows(slice(None))
+    pad = task.vocabulary.pad
+    ids, scored = _spliced(input_ids, at, follows.tokens, follows.predictable, pad)
+    return {"base_ids": ids, "base_mask": ids != pad, "scored": scored}
 
 
 def _fork(generator: torch.Generator | None, device: torch.device) -> torch.Generator:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from numsym._pyvene import Intervenable, locations, pv, quiet
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.site import Site
-from numsym.training import kept, model_inputs
+from numsym.logits import kept, model_inputs
 
 
 class PyveneEngine:

@@ -31,10 +31,10 @@ from numsym.alignment.result import hash_of, plain
 from numsym.alignment.search import Progress, correct, search
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import LinearAlignmentIntervention
+from numsym.logits import check_vocabulary
 from numsym.models import RecurrentLM
 from numsym.storage import new_folder, write_json
 from numsym.tasks import Task
-from numsym.training import check_vocabulary
 
 FUNCTIONS = ("linear", "orthogonal")
 CONTROLS = ("floor", "permuted", "untrained")

@@ -76,20 +76,9 @@ def separability(
     count = len(embeddings) // T * T
     values = embeddings[:count].double()
     values = values - values.mean(dim=0)
-    residues = (torch.arange(count, device=values.device) + first) % T
-    means = residue_sums(values, T, first) * (T / count)
-    inside = values - means[residues]
-    within, between = inside.mT @ inside / count, means.mT @ means / T
-    added = float(ridge) * float(within.trace() + between.trace()) / values.shape[1]
-    # Eigenvalues below zero are rounding.
-    eigenvalues, axes = torch.linalg.eigh(within)
-    eigenvalues = eigenvalues.clamp_min(0) + added
+    means, within, between = _scatter(values, T, first)
+    added, eigenvalues, axes = _ridged(within, between, ridge, count)
     least, most = float(eigenvalues[0]), float(eigenvalues[-1])
-    if least <= most * values.shape[1] * torch.finfo(values.dtype).eps * (added == 0):
-        raise InvalidArgumentError(
-            f"ridge={ridge!r} is not allowed here: the {values.shape[1]} x {values.shape[1]} scatter within classes of "
-            f"{count} numbers is singular (or the embeddings are constant); give a ridge above 0, such as 1e-9"
-        )
     # lmax(S_W^-1 S_B) is the largest squared singular value of the whitened class means.
     whitened = (means @ axes) * eigenvalues.rsqrt()
     power = period_power(values, T)
@@ -104,3 +93,32 @@ def separability(
         power=power,
         count=count,
     )
+
+
+def _scatter(
+    values: Float[Tensor, "number hidden"], T: int, first: int
+) -> tuple[Float[Tensor, "residue hidden"], Float[Tensor, "hidden hidden"], Float[Tensor, "hidden hidden"]]:
+    """The means of the residue classes of centred values, and the scatter within and between the classes."""
+    count = len(values)
+    residues = (torch.arange(count, device=values.device) + first) % T
+    means = residue_sums(values, T, first) * (T / count)
+    inside = values - means[residues]
+    return means, inside.mT @ inside / count, means.mT @ means / T
+
+
+def _ridged(
+    within: Float[Tensor, "hidden hidden"], between: Float[Tensor, "hidden hidden"], ridge: float | int, count: int
+) -> tuple[float, Float[Tensor, " hidden"], Float[Tensor, "hidden hidden"]]:
+    """The ridge of the scatter within classes of `count` numbers; with it, its eigenvalues, least first, and axes."""
+    width = len(within)
+    added = float(ridge) * float(within.trace() + between.trace()) / width
+    eigenvalues, axes = torch.linalg.eigh(within)
+    # Eigenvalues below zero are rounding.
+    eigenvalues = eigenvalues.clamp_min(0) + added
+    least, most = float(eigenvalues[0]), float(eigenvalues[-1])
+    if least <= most * width * torch.finfo(within.dtype).eps * (added == 0):
+        raise InvalidArgumentError(
+            f"ridge={ridge!r} is not allowed here: the {width} x {width} scatter within classes of {count} numbers is "
+            "singular (or the embeddings are constant); give a ridge above 0, such as 1e-9"
+        )
+    return added, eigenvalues, axes

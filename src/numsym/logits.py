@@ -1,0 +1,97 @@
+"""Asking a model for logits: what its forward is given for padded tokens, and which positions it decodes."""
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from numsym.errors import ModelMismatchError
+from numsym.tasks import Batch, Task
+
+
+def check_vocabulary(model: nn.Module, task: Task) -> None:
+    """Raise `ModelMismatchError` unless the model has a logit for each token of the task."""
+    size = getattr(getattr(model, "config", None), "vocab_size", None)
+    if size is not None and size < task.vocab_size:
+        raise ModelMismatchError(
+            f"vocab_size={size} of the model is not allowed: {task.name} has {task.vocab_size} tokens"
+        )
+
+
+def model_inputs(
+    model: nn.Module,
+    input_ids: Int[Tensor, "batch pos"],
+    mask: Bool[Tensor, "batch pos"],
+    keep: Bool[Tensor, "batch pos"] | None = None,
+) -> dict[str, Any]:
+    """The arguments of a model's forward for tokens padded on either side.
+
+    Args:
+        model: numsym's, transformers', or one whose forward takes `input_ids` and `attention_mask`.
+        input_ids: the tokens.
+        mask: False on padding.
+        keep: the positions to decode, for models that can decode only some; see `kept`.
+
+    Returns:
+        `input_ids` and `attention_mask`; `position_ids`, counted from the first real token, where the forward names
+        them; `use_cache=False` where it has that; and what makes the model decode `keep` only.
+    """
+    takes = _arguments(model)
+    given: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
+    if "use_cache" in takes:
+        # The mark of transformers' models, whose masks are 1 and 0.
+        given |= {"use_cache": False, "attention_mask": mask.long()}
+    if "position_ids" in takes:
+        given["position_ids"] = (mask.long().cumsum(1) - 1).clamp(min=0)
+    return given if keep is None else given | keep_logits(model, keep)
+
+
+def _arguments(model: nn.Module) -> frozenset[str]:
+    """The names that a model's forward takes."""
+    own: Any = type(model)
+    return _parameters(own.forward)
+
+
+@lru_cache
+def _parameters(function: Callable) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
+
+
+def keep_logits(model: nn.Module, keep: Bool[Tensor, "batch pos"]) -> dict[str, Tensor]:
+    """The argument that makes a model decode only some positions: numsym's by a mask, transformers' by columns."""
+    if getattr(model, "keeps_positions", False):
+        return {"logits_to_keep": keep}
+    return {"logits_to_keep": _columns(keep)} if "logits_to_keep" in _arguments(model) else {}
+
+
+def kept(model: nn.Module, logits: Tensor, keep: Bool[Tensor, "batch pos"]) -> Float[Tensor, "kept vocab"]:
+    """The logits of those positions, whether or not the model decoded the others too."""
+    if getattr(model, "keeps_positions", False):
+        return logits
+    return logits[keep[:, _columns(keep)] if "logits_to_keep" in _arguments(model) else keep]
+
+
+def _columns(keep: Bool[Tensor, "batch pos"]) -> Int[Tensor, "column"]:
+    """The positions kept in some row."""
+    return keep.any(0).nonzero()[:, 0]
+
+
+def next_token_logits(
+    model: nn.Module, batch: Batch
+) -> tuple[Float[Tensor, "kept vocab"], Int[Tensor, "kept"], Bool[Tensor, "batch pos"]]:
+    """The logits that predict each predictable token of a batch, those tokens, and where they are predicted from."""
+    ids, keep = batch.input_ids, batch.predictable[:, 1:]
+    output = model(**model_inputs(model, ids[:, :-1], batch.mask[:, :-1], keep))
+    return kept(model, output["logits"], keep), ids[:, 1:][keep], keep
+
+
+def by_length(model: nn.Module, batch: Batch, parts: int) -> list[Int[Tensor, "rows"]]:
+    """The rows of a batch, in parts of like lengths where padding costs time: on a CPU, unless the model packs."""
+    rows = torch.arange(len(batch), device=batch.input_ids.device)
+    if rows.device.type != "cpu" or getattr(model, "packs", False):
+        return [rows]
+    return list(batch.lengths.argsort().chunk(parts))
