@@ -8,11 +8,8 @@ import pyvene as pv
 import torch
 
 from numsym.alignment import PairCounts, SearchSettings
-from numsym.alignment.functions import build
-from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.recurrent_engine import RecurrentEngine
 from numsym.analyses import Side, align_across
-from numsym.analyses.cross_model import CrossEngine, _Joint, features, states
+from numsym.analyses.cross_engine import features
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
 from numsym.tasks import TASKS, MultiObject
@@ -56,23 +53,6 @@ def test_it_is_saved_as_pyvene_reads_it(found, tmp_path):
         again = next(iter(loaded.interventions.values()))
         h = torch.randn(5, side.model.config.hidden_size)
         torch.testing.assert_close(features(again, h), features(intervention, h))
-
-
-@pytest.mark.parametrize("alignment", ["linear", "orthogonal"])
-def test_within_one_network_it_is_the_exchange_of_the_usual_engine(alignment, sides, generator):
-    model, interventions = sides[0].model, [build(alignment, 6, 2, 1, seed) for seed in (0, 1)]
-    pairs = interchange_pairs(MULTI, MULTI.program(), ("count",), 30, generator=generator)
-    engine = CrossEngine((sides[0], replace(sides[0], name="again")), tuple(interventions))
-    prepared = engine.prepare(_Joint({(0, 0): pairs}))
-    usual = RecurrentEngine(model, sides[0].site, interventions)
-    with torch.no_grad():
-        _, (expected,) = usual.exchanged(0, usual.prepare(pairs))
-        torch.testing.assert_close(engine.exchange(prepared[0, 0], (0, 0)), expected, atol=1e-5, rtol=1e-3)
-        rows = [torch.arange(30)]
-        ours, theirs = engine.measure([prepared], rows, [0]), usual.measure([usual.prepare(pairs)], rows, [0])
-    torch.testing.assert_close(ours[0], theirs[0], atol=1e-4, rtol=1e-3)
-    h = torch.randn(4, 6)
-    torch.testing.assert_close(states(interventions[0], features(interventions[0], h)), h, atol=1e-4, rtol=1e-3)
 
 
 def test_networks_and_their_gradients_are_left_as_they_were(sides):

@@ -16,58 +16,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
 
 from numsym._pyvene import pv, quiet, save
-from numsym.alignment import Hypothesis, PairCounts, Pairs, SearchSettings, Share, Site
+from numsym.alignment import Hypothesis, PairCounts, Pairs, SearchSettings, Share
 from numsym.alignment.align import frozen
 from numsym.alignment.controls import untrained
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
 from numsym.alignment.pyvene_engine import unintervened
-from numsym.alignment.recurrent_engine import Prepared, RecurrentEngine, take
 from numsym.alignment.result import hash_of, plain
 from numsym.alignment.search import Progress, correct, search
+from numsym.analyses.cross_engine import ALL, CrossEngine, Direction, Joint, Side
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import LinearAlignmentIntervention
 from numsym.logits import check_vocabulary
 from numsym.models import RecurrentLM
 from numsym.storage import new_folder, write_json
-from numsym.tasks import Task
 
 FUNCTIONS = ("linear", "orthogonal")
 CONTROLS = ("floor", "permuted", "untrained")
 FILE = "cross.json"
-
-Direction = tuple[int, int]
-"""(from, to): whose states are read, and into whose they are written; 0 or 1."""
-
-ALL: tuple[Direction, ...] = ((0, 0), (1, 0), (0, 1), (1, 1))
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two networks.
-
-    Attributes:
-        name: in results, such as "gru-0".
-        model: a `RecurrentLM`.
-        task: what it does.
-        program: the program of its task that has the variable.
-        layer: whose state is exchanged.
-    """
-
-    name: str
-    model: nn.Module
-    task: Task
-    program: str = "up_down"
-    layer: int = 0
-
-    @property
-    def site(self) -> Site:
-        """Where."""
-        return Site("state", self.layer)
 
 
 @dataclass(frozen=True)
@@ -180,83 +148,6 @@ def _width(side: Side) -> int:
     return side.site.check(side.model)
 
 
-class _Joint(dict[Direction, Pairs]):
-    """Pairs of several directions, as many of each; its length is theirs, for the search."""
-
-    def __len__(self) -> int:
-        return min(len(pairs) for pairs in self.values())
-
-
-class CrossEngine:
-    """Loss and correctness of one joint alignment of two networks, over some directions: an `Engine` of the search."""
-
-    name = "cross"
-
-    def __init__(self, sides: tuple[Side, Side], pair: tuple[pv.Intervention, pv.Intervention]):
-        self.sides, self.interventions = sides, [nn.ModuleList(pair)]
-        self._k = int(pair[0].interchange_dim)
-        self._engines = [RecurrentEngine(side.model, side.site, []) for side in sides]  # type: ignore[arg-type]
-
-    def parameters(self) -> list[nn.Parameter]:
-        """What is learned: both alignment functions."""
-        return [p for p in self.interventions[0].parameters() if p.requires_grad]
-
-    def boundaries(self) -> list[Tensor]:
-        """No boundary is learned."""
-        return []
-
-    def prepare(self, pairs: _Joint) -> dict[Direction, Prepared]:
-        """The states where base and source meet, each from its own network."""
-        engines = self._engines
-        return {(a, b): engines[b].prepare(some, sources=engines[a]) for (a, b), some in pairs.items()}
-
-    def exchange(self, part: Prepared, direction: Direction) -> Float[Tensor, "batch hidden"]:
-        """The states after the exchange: the target's, with the source's first k coordinates."""
-        giving, taking = (self.interventions[0][i] for i in direction)
-        base, source = features(taking, part.base), features(giving, part.source)
-        k = self._k
-        return states(taking, torch.cat([source[:, :k], base[:, k:]], 1))
-
-    def measure(
-        self, prepared: list[dict[Direction, Prepared]], rows: list[Tensor], alive: list[int]
-    ) -> tuple[Float[Tensor, "alive"], list[Bool[Tensor, "batch"]]]:
-        """The mean loss over the directions, and which pairs are right, direction after direction."""
-        losses, right = [], []
-        for direction, everything in prepared[0].items():
-            part = take(everything, rows[0])
-            loss, correct = self._engines[direction[1]].outcome(self.exchange(part, direction), [part])
-            losses.append(loss)
-            right += correct
-        return torch.stack(losses).mean(0), [torch.cat(right)]
-
-    def set_temperature(self, index: int, temperature: float) -> None:
-        """Nothing is soft here."""
-
-    def snapshot(self, index: int) -> dict[str, Tensor]:
-        """A copy of what has been learned."""
-        return {name: p.detach().clone() for name, p in self.interventions[0].named_parameters()}
-
-    def restore(self, index: int, snapshot: dict[str, Tensor]) -> None:
-        """Set both functions back to a copy."""
-        with torch.no_grad():
-            for name, value in self.interventions[0].named_parameters():
-                value.copy_(snapshot[name])
-
-
-def features(intervention: pv.Intervention, h: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch hidden"]:
-    """Map states to aligned coordinates, by the function's own definition."""
-    if isinstance(intervention, LinearAlignmentIntervention):
-        return intervention.featurize(h)
-    return intervention.rotate_layer(h)
-
-
-def states(intervention: pv.Intervention, z: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch hidden"]:
-    """The states whose `features` are z."""
-    if isinstance(intervention, LinearAlignmentIntervention):
-        return intervention.inverse(z)
-    return z @ intervention.rotate_layer.weight.mT
-
-
 @dataclass
 class _Cross:
     """One call of `align_across`."""
@@ -278,7 +169,7 @@ class _Cross:
         if "permuted" in self.wanted:
             generator = torch.Generator().manual_seed(self.asked.seed)
             mixed = [
-                _Joint({d: pairs.with_permuted_sources(generator) for d, pairs in some.items()})
+                Joint({d: pairs.with_permuted_sources(generator) for d, pairs in some.items()})
                 for some in (train, validation, test)
             ]
             other, _ = self._search(self.sides, mixed[0], mixed[1])
@@ -304,7 +195,7 @@ class _Cross:
             sides=self.sides,
         )
 
-    def _drawn(self) -> tuple[_Joint, _Joint, _Joint, _Joint | None]:
+    def _drawn(self) -> tuple[Joint, Joint, Joint, Joint | None]:
         """Pairs of every direction: to train on, to stop by, to measure on, and of held-out numbers."""
         drawn: list[dict[Direction, Pairs]] = [{}, {}, {}, {}]
         for number, (a, b) in enumerate(ALL):
@@ -327,10 +218,10 @@ class _Cross:
                     )
             if giving.task.has_held_out and taking.task.has_held_out:
                 drawn[3][a, b] = pairs(self.counts.test, "held_out")
-        train, validation, test, held_out = (_Joint(some) for some in drawn)
+        train, validation, test, held_out = (Joint(some) for some in drawn)
         return train, validation, test, held_out if dict(held_out) else None
 
-    def _search(self, sides: tuple[Side, Side], train: _Joint, validation: _Joint) -> tuple[CrossEngine, Progress]:
+    def _search(self, sides: tuple[Side, Side], train: Joint, validation: Joint) -> tuple[CrossEngine, Progress]:
         built = []
         for place, side in enumerate(sides):
             width, k = side.site.check(side.model), self.asked.subspace_dim or 1
@@ -344,20 +235,20 @@ class _Cross:
                 built[a].standardise(prepared.source)
         return engine, search(engine, [train], [validation], [self.asked.seed], self.settings)[0]
 
-    def _with_untrained(self, fresh: int, *drawn: _Joint) -> dict[str, Share]:
+    def _with_untrained(self, fresh: int, *drawn: Joint) -> dict[str, Share]:
         """The direction away from one network, when that one has fresh weights."""
         side, into = self.sides[fresh], 1 - fresh
         twin = Side(side.name, untrained(side.model, self.asked.seed), side.task, side.program, side.layer)
         sides = (twin, self.sides[1]) if fresh == 0 else (self.sides[0], twin)
         directions: tuple[Direction, ...] = ((fresh, into), (into, into))
-        train, validation, test = (_Joint({d: some[d] for d in directions}) for some in drawn)
+        train, validation, test = (Joint({d: some[d] for d in directions}) for some in drawn)
         engine, _ = self._search(sides, train, validation)
-        return self._shares(engine, _Joint({directions[0]: test[directions[0]]}))
+        return self._shares(engine, Joint({directions[0]: test[directions[0]]}))
 
-    def _shares(self, engine: CrossEngine, pairs: _Joint) -> dict[str, Share]:
+    def _shares(self, engine: CrossEngine, pairs: Joint) -> dict[str, Share]:
         found = {}
         for direction, some in pairs.items():
-            alone = _Joint({direction: some})
+            alone = Joint({direction: some})
             found[self._label(direction)] = Share.of(correct(engine, 0, engine.prepare(alone), len(alone)))
         return found
 
