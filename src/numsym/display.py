@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from numsym.alignment import AlignmentResult, Comparison, Difference, Share
-from numsym.alignment.compare import MINDED
+from numsym.alignment.verdicts import MINDED
 
 console = Console()
 

@@ -1,10 +1,11 @@
 """Interchange pairs, the search for an alignment, IIA and its controls. Intervention types do not go here."""
 
-from numsym.alignment.align import Hypothesis, PairCounts, align, align_many, measured_pairs
-from numsym.alignment.compare import Comparison, Rule, compare
+from numsym.alignment.align import align, align_many
+from numsym.alignment.compare import Comparison, compare
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.engines import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
+from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
 from numsym.alignment.markov import Dependence, Following, dependence, following, state_sites
 from numsym.alignment.pairs import Pairs, interchange_pairs, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
@@ -12,6 +13,7 @@ from numsym.alignment.search import SearchSettings
 from numsym.alignment.site import Site
 from numsym.alignment.site_sweep import SiteSweep, sites_named, sweep_sites
 from numsym.alignment.statistics import Difference, Share
+from numsym.alignment.verdicts import Rule
 
 __all__ = [
     "ALIGNMENTS",

@@ -12,96 +12,18 @@ from numsym._pyvene import pv
 from numsym.alignment import controls as control
 from numsym.alignment.engines import ENGINES, engine_for, right
 from numsym.alignment.free_running import free_running
-from numsym.alignment.functions import ALIGNMENTS, build
-from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
+from numsym.alignment.functions import build
+from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym.alignment.pairs import Positions
 from numsym.alignment.pyvene_engine import device_of, unintervened
 from numsym.alignment.recurrent_engine import RecurrentEngine
 from numsym.alignment.result import AlignmentResult, Measurement, hash_of
 from numsym.alignment.search import Engine, Progress, SearchSettings, search
 from numsym.alignment.site import Site
 from numsym.alignment.statistics import Share
-from numsym.errors import InvalidArgumentError, check_at_least, check_between, check_name
+from numsym.errors import check_at_least, check_between, check_name
 from numsym.logits import check_vocabulary
-from numsym.programs import FULL
 from numsym.tasks import Task
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One alignment to search for; several over one model run as one batch (`align_many`).
-
-    Attributes:
-        program: a program of the task.
-        variable: a variable of it, several (each its own block, exchanged one at a time), or "full" for all together.
-        alignment: "orthogonal" (pyvene's rotation), "linear" (the LAF), "low_rank" (its projection of fixed rank, for
-            large widths), or "boundless" (the LAF with a learned number of coordinates).
-        subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
-        seed: of the pairs, of the start and of the order of the pairs.
-    """
-
-    program: str = "up_down"
-    variable: str | Sequence[str] = "count"
-    alignment: str = "linear"
-    subspace_dim: int | None = None
-    seed: int = 0
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The variables as a tuple of names."""
-        return (self.variable,) if isinstance(self.variable, str) else tuple(self.variable)
-
-    def checked(self, task: Task, width: int) -> "Hypothesis":
-        """With its defaults filled in, or an error that names what is wrong."""
-        program = task.program(self.program)
-        if not self.variables:
-            raise InvalidArgumentError(f"variable={self.variable!r} is not allowed: name at least one")
-        for variable in self.variables:
-            program.block(variable)
-        check_name("alignment", self.alignment, ALIGNMENTS)
-        k = self.subspace_dim
-        k = min(16, max(1, width // max(2, len(self.variables)))) if k is None else k
-        build(self.alignment, width, k, len(self.variables), 0)
-        return replace(self, subspace_dim=k)
-
-
-@dataclass(frozen=True)
-class PairCounts:
-    """How many interchange pairs; [N] uses 10,000 and 1,000."""
-
-    train: int = 10_000
-    validation: int = 1_000
-    test: int = 1_000
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The pairs of one hypothesis."""
-
-    train: Pairs
-    validation: Pairs
-    test: Pairs
-    held_out: Pairs | None
-    everything: Pairs
-
-    @classmethod
-    def draw(cls, task: Task, hypothesis: Hypothesis, counts: PairCounts, positions: Positions | None) -> "_Data":
-        program = task.program(hypothesis.program)
-        generator = torch.Generator().manual_seed(hypothesis.seed)
-
-        def pairs(n: int, split: str = "train", variables: tuple[str, ...] = hypothesis.variables) -> Pairs:
-            return interchange_pairs(task, program, variables, n, split=split, positions=positions, generator=generator)
-
-        train = pairs(counts.train)
-        unseen = [pairs(2 * n).without(train) for n in (counts.validation, counts.test)]
-        for name, left in zip(("validation", "test"), unseen, strict=True):
-            if len(left) == 0:
-                raise InvalidArgumentError(
-                    f"train={counts.train} pairs is not allowed: they are all that {task.name} has, and none is left "
-                    f"for {name}; ask for fewer"
-                )
-        held_out = pairs(counts.test, "held_out") if task.has_held_out else None
-        validation, test = (p.rows(slice(0, n)) for p, n in zip(unseen, (counts.validation, counts.test), strict=True))
-        return cls(train, validation, test, held_out, pairs(counts.test, variables=(FULL,)))
 
 
 def align(
@@ -219,13 +141,13 @@ class _Run:
     def results(self) -> list[AlignmentResult]:
         """Search with the true pairs and, in the same batch, with permuted sources; then measure."""
         self._hash = hash_of(self.model)  # once: it reads every weight
-        drawn: dict[tuple, _Data] = {}
+        drawn: dict[tuple, Drawn] = {}
         for h in self.hypotheses:
             key = (h.program, h.variables, h.seed)
             if key not in drawn:
-                drawn[key] = _Data.draw(self.task, h, self.counts, self.positions)
+                drawn[key] = Drawn.draw(self.task, h, self.counts, self.positions)
         data = [drawn[h.program, h.variables, h.seed] for h in self.hypotheses]
-        shuffled = {key: _permuted(d, key[-1]) for key, d in drawn.items()}
+        shuffled = {key: d.permuted(key[-1]) for key, d in drawn.items()}
         permuted = [shuffled[h.program, h.variables, h.seed] for h in self.hypotheses]
         n, both = len(data), "permuted" in self.wanted
         engine, progress = self._search(self.model, data + permuted * both, self.hypotheses * (1 + both), self.on_check)
@@ -249,7 +171,7 @@ class _Run:
     def _search(
         self,
         model: nn.Module,
-        data: list[_Data],
+        data: list[Drawn],
         hypotheses: list[Hypothesis],
         on_check: Callable[[int, dict[str, float | int]], Any] | None,
     ) -> tuple[Engine, list[Progress]]:
@@ -263,7 +185,7 @@ class _Run:
         training, validation = [d.train for d in data], [d.validation for d in data]
         return engine, search(engine, training, validation, [h.seed for h in hypotheses], self.settings, report)
 
-    def _references(self, data: _Data, hypothesis: Hypothesis) -> dict[str, Share]:
+    def _references(self, data: Drawn, hypothesis: Hypothesis) -> dict[str, Share]:
         """The controls that need no search."""
         made: dict[str, Share] = {}
         if "floor" in self.wanted:
@@ -278,7 +200,7 @@ class _Run:
     def _result(
         self,
         index: int,
-        data: _Data,
+        data: Drawn,
         engine: Engine,
         intervention: pv.Intervention,
         progress: Progress,
@@ -312,38 +234,3 @@ class _Run:
             intervention=intervention,
             model=self.model,
         )
-
-
-def measured_pairs(
-    task: Task,
-    hypothesis: Hypothesis,
-    counts: PairCounts | None = None,
-    positions: Positions | None = None,
-    *,
-    part: str = "test",
-) -> Pairs:
-    """The pairs on which `align` measures the IIA of a hypothesis, drawn again; or those of another part of it.
-
-    Hypotheses of one seed, about one variable each, have the same trials and positions, row by row.
-
-    Args:
-        task: as for `align`.
-        hypothesis: likewise.
-        counts: likewise.
-        positions: likewise.
-        part: "train", "validation", "test" or "held_out".
-
-    Raises:
-        InvalidArgumentError: "held_out" of a task of which nothing is held out.
-    """
-    check_name("part", part, ("train", "validation", "test", "held_out"))
-    found = getattr(_Data.draw(task, hypothesis, counts or PairCounts(), positions), part)
-    if found is None:
-        raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
-    return found
-
-
-def _permuted(data: _Data, seed: int) -> _Data:
-    generator = torch.Generator().manual_seed(seed)
-    sets = {name: getattr(data, name).with_permuted_sources(generator) for name in ("train", "validation", "test")}
-    return replace(data, **sets)

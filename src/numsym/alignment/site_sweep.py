@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from numsym._pyvene import layer_count
-from numsym.alignment.align import Hypothesis, align_many
+from numsym.alignment.align import align_many
+from numsym.alignment.hypotheses import Hypothesis
 from numsym.alignment.markov import state_sites
 from numsym.alignment.result import AlignmentResult, plain
 from numsym.alignment.site import Site

@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from numsym.alignment.compare import Comparison, Tested
+from numsym.alignment.compare import Comparison
+from numsym.alignment.verdicts import Tested
 from numsym.plots.style import COLOURS, STYLE
 
 MARKS = {"floor": "|", "permuted": "x", "untrained": "v", "ceiling": "s"}

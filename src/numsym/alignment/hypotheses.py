@@ -1,0 +1,138 @@
+"""What is searched for: one alignment's hypothesis, and the interchange pairs that it is searched and measured on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from numsym.alignment.functions import ALIGNMENTS, build
+from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
+from numsym.errors import InvalidArgumentError, check_name
+from numsym.programs import FULL
+from numsym.tasks import Task
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One alignment to search for; several over one model run as one batch (`align_many`).
+
+    Attributes:
+        program: a program of the task.
+        variable: a variable of it, several (each its own block, exchanged one at a time), or "full" for all together.
+        alignment: "orthogonal" (pyvene's rotation), "linear" (the LAF), "low_rank" (its projection of fixed rank, for
+            large widths), or "boundless" (the LAF with a learned number of coordinates).
+        subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
+        seed: of the pairs, of the start and of the order of the pairs.
+    """
+
+    program: str = "up_down"
+    variable: str | Sequence[str] = "count"
+    alignment: str = "linear"
+    subspace_dim: int | None = None
+    seed: int = 0
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables as a tuple of names."""
+        return (self.variable,) if isinstance(self.variable, str) else tuple(self.variable)
+
+    def checked(self, task: Task, width: int) -> "Hypothesis":
+        """With its defaults filled in, or an error that names what is wrong."""
+        program = task.program(self.program)
+        if not self.variables:
+            raise InvalidArgumentError(f"variable={self.variable!r} is not allowed: name at least one")
+        for variable in self.variables:
+            program.block(variable)
+        check_name("alignment", self.alignment, ALIGNMENTS)
+        k = self.subspace_dim
+        k = min(16, max(1, width // max(2, len(self.variables)))) if k is None else k
+        build(self.alignment, width, k, len(self.variables), 0)
+        return replace(self, subspace_dim=k)
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """How many interchange pairs; [N] uses 10,000 and 1,000."""
+
+    train: int = 10_000
+    validation: int = 1_000
+    test: int = 1_000
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The pairs of one hypothesis.
+
+    Attributes:
+        train: to search with.
+        validation: to stop by, and to choose the best parameters by; none of them is among `train`.
+        test: to measure on; likewise.
+        held_out: the same of held-out numbers; `None` where there are none.
+        everything: with all variables exchanged, for what no alignment can beat.
+    """
+
+    train: Pairs
+    validation: Pairs
+    test: Pairs
+    held_out: Pairs | None
+    everything: Pairs
+
+    @classmethod
+    def draw(cls, task: Task, hypothesis: Hypothesis, counts: PairCounts, positions: Positions | None) -> "Drawn":
+        """Draw them, by the hypothesis' seed.
+
+        Raises:
+            InvalidArgumentError: the pairs to search with are all that the task has.
+        """
+        program = task.program(hypothesis.program)
+        generator = torch.Generator().manual_seed(hypothesis.seed)
+
+        def pairs(n: int, split: str = "train", variables: tuple[str, ...] = hypothesis.variables) -> Pairs:
+            return interchange_pairs(task, program, variables, n, split=split, positions=positions, generator=generator)
+
+        train = pairs(counts.train)
+        unseen = [pairs(2 * n).without(train) for n in (counts.validation, counts.test)]
+        for name, left in zip(("validation", "test"), unseen, strict=True):
+            if len(left) == 0:
+                raise InvalidArgumentError(
+                    f"train={counts.train} pairs is not allowed: they are all that {task.name} has, and none is left "
+                    f"for {name}; ask for fewer"
+                )
+        held_out = pairs(counts.test, "held_out") if task.has_held_out else None
+        validation, test = (p.rows(slice(0, n)) for p, n in zip(unseen, (counts.validation, counts.test), strict=True))
+        return cls(train, validation, test, held_out, pairs(counts.test, variables=(FULL,)))
+
+    def permuted(self, seed: int) -> "Drawn":
+        """The same with sources that tell nothing of what follows."""
+        generator = torch.Generator().manual_seed(seed)
+        sets = {name: getattr(self, name).with_permuted_sources(generator) for name in ("train", "validation", "test")}
+        return replace(self, **sets)
+
+
+def measured_pairs(
+    task: Task,
+    hypothesis: Hypothesis,
+    counts: PairCounts | None = None,
+    positions: Positions | None = None,
+    *,
+    part: str = "test",
+) -> Pairs:
+    """The pairs on which `align` measures the IIA of a hypothesis, drawn again; or those of another part of it.
+
+    Hypotheses of one seed, about one variable each, have the same trials and positions, row by row.
+
+    Args:
+        task: as for `align`.
+        hypothesis: likewise.
+        counts: likewise.
+        positions: likewise.
+        part: "train", "validation", "test" or "held_out".
+
+    Raises:
+        InvalidArgumentError: "held_out" of a task of which nothing is held out.
+    """
+    check_name("part", part, ("train", "validation", "test", "held_out"))
+    found = getattr(Drawn.draw(task, hypothesis, counts or PairCounts(), positions), part)
+    if found is None:
+        raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
+    return found
