@@ -29,8 +29,11 @@ def best(work: dict[str, Callable[[], object]], repeats: int = 7) -> dict[str, f
     return times
 
 
-def report(name: str, rows: list[dict[str, str | float | bool]]) -> None:
-    """Print a table of rows with the same keys, and write them with the machine's description."""
+def report(name: str, rows: list[dict[str, str | float | bool]], whole: bool = True) -> None:
+    """Print a table of rows with the same keys, and write them with the machine's description.
+
+    Without `whole` they are a part of the benchmark: rows of other work stay in the file as an earlier run wrote them.
+    """
     table = Table(title=name, title_justify="left", box=None, pad_edge=False)
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading == "work" else "right")
@@ -40,4 +43,7 @@ def report(name: str, rows: list[dict[str, str | float | bool]]) -> None:
     RESULTS.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
     machine["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    path, done = RESULTS / f"{name}.json", {row["work"] for row in rows}
+    if not whole and path.exists():
+        rows = [row for row in json.loads(path.read_text())["rows"] if row["work"] not in done] + rows
+    path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")

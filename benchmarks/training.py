@@ -29,7 +29,7 @@ def main() -> None:
         task, settings = MultiObject(void_prob=0.2), {"learning_rate": 1e-3, "steps": 400, "schedule": "linear"}
         seeds = (0, 1) if positions == "rotary" else (0,)
         rows += [trained(f"transformer 128, {positions}, seed {seed}", shape, seed, task, settings) for seed in seeds]
-    report("training", [row for row in rows if row])
+    report("training", [row for row in rows if row], whole=not sys.argv[1:])
 
 
 def trained(name: str, shape: dict[str, Any], seed: int, task: MultiObject, settings: dict[str, Any]) -> dict[str, Any]:
