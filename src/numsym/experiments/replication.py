@@ -29,7 +29,8 @@ PAPER: dict[str, Any] = {
 HISTORY = (
     "Neither the criteria nor the settings were fixed blind. The criteria were written when the first runs of seed 0 "
     "had been seen; after their first verdicts the claim on larger counts was split into base and source, and the one "
-    "on Ctx-Distr came to be judged on the pairs whose exchange changes a value. The searches' settings were chosen on "
+    "on Ctx-Distr came to be judged on the pairs whose exchange changes a value; what it says of Same-Object was "
+    "added when that task's runs had been seen. The searches' settings were chosen on "
     "trial searches whose IIA was seen, and are shorter than [N]'s: at width 128 the LAF's IIA was still rising when "
     "they ended."
 )
