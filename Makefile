@@ -1,6 +1,6 @@
 # make demo          set-up, then one run: a GRU learns to count, its count is aligned by DAS and by LAF
 # make test          set-up, then style, types and tests (this is what continuous integration runs)
-# make replication   runs, or goes on with, every run of docs/replication.md (hours, and it can be stopped at any moment), then writes its table
+# make replication   runs, or goes on with, every run of docs/replication.md (hours; it may be stopped), then writes the page
 # make bench         the benchmarks, whose tables stand in docs/performance.md
 PYTHON ?= python3.11
 VENV ?= .venv
