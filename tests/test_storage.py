@@ -1,6 +1,8 @@
 import os
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from numsym.errors import RunFolderError
 from numsym.storage import new_folder, read_json, write_json, write_text
@@ -33,3 +35,21 @@ def test_files_are_replaced_in_one_step(tmp_path):
         write_text(tmp_path / "a.json", 3)
     assert read_json(tmp_path / "a.json") == {"x": 1}
     assert os.listdir(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o002, 0o664, 0o775), (0o077, 0o600, 0o700)]
+)
+def test_modes_are_what_umask_gives(tmp_path, umask, file, folder):
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "a.json", {"x": 1})
+        write_text(tmp_path / "a.json", "again")
+        with new_folder(tmp_path / "result") as made:
+            write_text(made / "b.txt", "b")
+            save_file({"x": torch.zeros(1)}, made / "c.safetensors")  # private, by itself
+        assert os.umask(umask) == umask  # as it was
+    finally:
+        os.umask(before)
+    found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert found == {"a.json": file, "result": folder, "b.txt": file, "c.safetensors": file}

@@ -16,6 +16,8 @@ from numsym.errors import RunFolderError
 def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary folder beside `path` that becomes `path` when the block ends without an error.
 
+    The folder and all that is in it can then be read by whom umask lets.
+
     Raises:
         RunFolderError: `path` exists already, now or when the block ends.
     """
@@ -26,13 +28,18 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         _refuse_existing(path)
-        # mkdtemp makes the folder private to its owner; the result gets what a plain mkdir would give.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
+        for made in (temporary, *temporary.rglob("*")):
+            made.chmod(made.stat().st_mode | _mode(0o777 if made.is_dir() else 0o666))
         os.rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _mode(wanted: int) -> int:
+    """What umask leaves of a mode: what `tempfile` and safetensors make is private to its owner whatever umask says."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return wanted & ~umask
 
 
 def _refuse_existing(path: Path) -> None:
@@ -41,12 +48,13 @@ def _refuse_existing(path: Path) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a file in one step: a reader sees the old content or the new one, never a part."""
+    """Write a file in one step: a reader sees the old content or the new one, never a part. Its mode is umask's."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+        os.chmod(temporary, _mode(0o666))
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
