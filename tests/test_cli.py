@@ -44,9 +44,27 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(tmp_path):
     assert done.stderr == ""
     assert not list(tmp_path.glob("run/*"))
     unknown = numsym("tasks=objects", cwd=tmp_path)
-    assert unknown.returncode == 1
-    assert "Could not find 'tasks/objects'" in unknown.stderr
-    assert "multi_object" in unknown.stderr
+    assert unknown.returncode == 2
+    assert unknown.stdout.startswith("numsym: tasks='objects' is not allowed: choose one of addition, arithmetic,")
+    assert unknown.stdout.count("\n") == 1
+    assert unknown.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tasks=modular_addition"], "tasks='modular_addition' is not allowed in this experiment: its training has"),
+        (["search.max_steps=0"], "max_steps=0 is not allowed: it must be at least 1"),
+        (["experiment=collect"], "runs=??? is not allowed: it must be given, as runs=VALUE"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_training(arguments, message, tmp_path):
+    done = numsym("folder=run", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"numsym: {message}")
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+    assert not list(tmp_path.glob("run/*"))
 
 
 @pytest.fixture(scope="module")

@@ -18,3 +18,11 @@ def test_out_of_range_names_parameter_value_and_range(value):
 def test_errors_are_builtin_value_errors():
     with pytest.raises(ValueError, match=r"k=0 .*at least 1"):
         check_at_least("k", 0, 1)
+
+
+@pytest.mark.parametrize("value", ["many", None])
+def test_what_is_no_number_is_out_of_range(value):
+    with pytest.raises(InvalidArgumentError, match=rf"steps={value!r} is not allowed: it must be at least 1"):
+        check_at_least("steps", value, 1)
+    with pytest.raises(InvalidArgumentError, match=rf"stop_at={value!r} is not allowed: it must lie in 0..1"):
+        check_between("stop_at", value, 0, 1)

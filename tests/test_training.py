@@ -82,6 +82,8 @@ def test_bad_arguments_come_before_the_work():
         train(RecurrentLM(RecurrentConfig(vocab_size=4)), task)
     with pytest.raises(InvalidArgumentError, match="steps=0 is not allowed"):
         train(small(task), task, steps=0)
+    with pytest.raises(InvalidArgumentError, match="clip=-1 is not allowed"):
+        train(small(task), task, clip=-1)
     with pytest.raises(InvalidArgumentError, match=r"stop_at=2 is not allowed: it must lie in 0..1"):
         train(small(task), task, stop_at=2)
 

@@ -4,6 +4,7 @@ Every message names the parameter, the value that came, and what is allowed. All
 type that a caller would expect (`ValueError`, `FileExistsError`), so code that knows nothing of numsym can catch them.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,12 +39,19 @@ def check_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 def check_between(parameter: str, value: Any, low: float | int, high: float | int, *, why: str = "") -> None:
     """Raise `InvalidArgumentError` unless `low <= value <= high` (NaN fails too)."""
-    if not low <= value <= high:
+    if not _within(value, low, high):
         reason = f" ({why})" if why else ""
         raise InvalidArgumentError(f"{parameter}={value!r} is not allowed: it must lie in {low}..{high}{reason}")
 
 
 def check_at_least(parameter: str, value: Any, low: float | int) -> None:
     """Raise `InvalidArgumentError` unless `value >= low`."""
-    if not value >= low:
+    if not _within(value, low):
         raise InvalidArgumentError(f"{parameter}={value!r} is not allowed: it must be at least {low}")
+
+
+def _within(value: Any, low: float | int, high: float | int = math.inf) -> bool:
+    try:
+        return bool(low <= value <= high)
+    except TypeError:  # text, or nothing
+        return False

@@ -33,9 +33,15 @@ def read(group: str, recipe: str | Path | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """A recipe, or a part of one, as plain dictionaries and lists."""
+    """A recipe, or a part of one, as plain dictionaries and lists.
+
+    Raises:
+        InvalidArgumentError: it is not a mapping, or a value that must be given is not.
+    """
     from omegaconf import OmegaConf
 
+    if OmegaConf.is_config(config) and (missing := sorted(OmegaConf.missing_keys(config))):
+        raise InvalidArgumentError(f"{missing[0]}=??? is not allowed: it must be given, as {missing[0]}=VALUE")
     resolved = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
     if not isinstance(resolved, Mapping):
         raise InvalidArgumentError(f"recipe of type {type(resolved).__name__} is not allowed: it must be a mapping")

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -19,6 +19,7 @@ __all__ = [
     "Evaluation",
     "TrainingLog",
     "as_dict",
+    "check_settings",
     "check_vocabulary",
     "evaluate",
     "keep_logits",
@@ -104,10 +105,8 @@ def train(
         InvalidArgumentError: a number is out of range.
     """
     check_vocabulary(model, task)
-    for name, value in (("steps", steps), ("batch_size", batch_size), ("check_every", check_every)):
-        check_at_least(name, value, 1)
-    check_between("stop_at", stop_at, 0, 1)
-    check_name("schedule", schedule, SCHEDULES)
+    limits = {"learning_rate": learning_rate, "clip": clip, "stop_at": stop_at, "schedule": schedule}
+    check_settings({"steps": steps, "batch_size": batch_size, "check_every": check_every, **limits})
     generator = torch.Generator().manual_seed(seed)
     watch = _Watch(model, task, steps, stop_at, check_every, generator, on_check, keep_at, on_keep)
     watch.start()
@@ -115,6 +114,21 @@ def train(
         if watch.reached_after(loss):
             break
     return watch.end()
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Check those of the settings of `train` that are given.
+
+    Raises:
+        InvalidArgumentError: a number is out of range, or there is no such schedule.
+    """
+    for name, low in (("steps", 1), ("batch_size", 1), ("check_every", 1), ("learning_rate", 0), ("clip", 0)):
+        if name in settings:
+            check_at_least(name, settings[name], low)
+    if "stop_at" in settings:
+        check_between("stop_at", settings["stop_at"], 0, 1)
+    if "schedule" in settings:
+        check_name("schedule", settings["schedule"], SCHEDULES)
 
 
 @dataclass

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from numsym.experiments.trained import checkpoints_of, device_of, site_of, trained
+from numsym import recipes
+from numsym.errors import InvalidArgumentError
+from numsym.experiments.trained import TRAINING, checkpoints_of, device_of, new_model, site_of, trained
 from numsym.runs import RunFolder
 from numsym.tasks import load_task
 from numsym.tracking import Tracker
@@ -48,3 +50,23 @@ def test_place_and_device_come_from_the_configuration():
     assert site_of({"tasks": {"site": "block:1"}}).layer == 1
     assert site_of({"site": "state_1", "tasks": {"site": "block:1"}}).component == "state_1"
     assert device_of({"device": "cpu"}).type == "cpu"
+    for name in ("gpu", "cuda:99", 3.5):
+        with pytest.raises(InvalidArgumentError, match=f"device='?{name}'? is not allowed: there is none here"):
+            device_of({"device": name})
+
+
+def test_a_recipe_of_another_kind_of_training_is_refused():
+    recipe = recipes.read("tasks", "modular_addition")
+    with pytest.raises(InvalidArgumentError) as refused:
+        new_model(load_task(recipe), recipe)
+    said = str(refused.value)
+    assert said.startswith("tasks='modular_addition' is not allowed in this experiment: its training has betas,")
+    allowed = said.rsplit("choose one of ", 1)[1].split(", ")
+    assert {"addition", "multi_object", "parity"} <= set(allowed)
+    assert "modular_addition" not in allowed
+    for name in allowed:
+        assert set(recipes.read("tasks", name)["training"]) <= TRAINING
+    with pytest.raises(InvalidArgumentError, match="its training has step, where there may be batch_size,"):
+        new_model(load_task(RECIPE), {**RECIPE, "training": {"step": 3}})
+    with pytest.raises(InvalidArgumentError, match="steps='many' is not allowed: it must be at least 1"):
+        new_model(load_task(RECIPE), {**RECIPE, "training": {"steps": "many"}})

@@ -84,13 +84,10 @@ def align_many(
         ValueError: an argument is not allowed; the message names it, its value and what is.
     """
     settings, pairs = _changed(settings or SearchSettings(), pairs or PairCounts(), changes)
+    wanted = check_options(settings, pairs, controls, engine)
     site = Site.of(site)
     check_vocabulary(model, task)
     width = site.check(model)
-    check_name("engine", engine, ENGINES)
-    wanted = control.CONTROLS if controls is True else tuple(controls or ())
-    for name in wanted:
-        check_name("control", name, control.CONTROLS)
     checked = [hypothesis.checked(task, width) for hypothesis in hypotheses]
     with frozen(model):
         return _Run(model, task, checked, site, settings, pairs, positions, wanted, engine, on_check).results()
@@ -102,12 +99,27 @@ def _changed(settings: SearchSettings, pairs: PairCounts, changes: dict[str, Any
         check_name("argument of align", name, (*vars(settings), *counts))
     settings = replace(settings, **{name: value for name, value in changes.items() if name not in counts})
     pairs = replace(pairs, **{counts[name]: value for name, value in changes.items() if name in counts})
+    return settings, pairs
+
+
+def check_options(
+    settings: SearchSettings, pairs: PairCounts, controls: bool | Sequence[str], engine: str
+) -> tuple[str, ...]:
+    """The names of the controls that `align_many` would run, given these arguments of it.
+
+    Raises:
+        InvalidArgumentError: one of them is not allowed, whatever the model, the task and the hypotheses.
+    """
     for name in ("max_steps", "batch_size", "check_every", "patience"):
         check_at_least(name, getattr(settings, name), 1)
     check_between("stop_at", settings.stop_at, 0, 1)
-    for name in counts:
-        check_at_least(name, getattr(pairs, counts[name]), 1)
-    return settings, pairs
+    for name, count in vars(pairs).items():
+        check_at_least(f"{name}_pairs", count, 1)
+    check_name("engine", engine, ENGINES)
+    wanted = control.CONTROLS if controls is True else tuple(controls or ())
+    for name in wanted:
+        check_name("control", name, control.CONTROLS)
+    return wanted
 
 
 @contextmanager

@@ -210,9 +210,3 @@ def settings_of(kind: type[S], config: Mapping[str, Any], **fixed: Any) -> S:
     if "training" in given:
         given["training"] = AdderTraining(**given["training"], seed=config["seed"])
     return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}, **fixed)
-
-
-def device_of(config: Mapping[str, Any]) -> torch.device:
-    """The device that a composed configuration asks for; "auto" is CUDA where it is present."""
-    name = config["device"]
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

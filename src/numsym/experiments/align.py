@@ -9,9 +9,8 @@ from numsym import display
 from numsym.alignment import ALIGNMENTS, AlignmentResult, Hypothesis, Site
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.experiments.searched import aligned
-from numsym.experiments.trained import MODEL, device_of, trained
+from numsym.experiments.trained import MODEL, device_of, new_model, trained
 from numsym.interventions import load_config
-from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.storage import read_json
 from numsym.tasks import load_task
@@ -24,7 +23,7 @@ def run(config: Mapping[str, Any], folder: Path) -> list[AlignmentResult]:
     """Run or resume the experiment in `folder`; returns the results in the order of the recipes."""
     task = load_task(config["tasks"])
     searches = searches_of(config, config["tasks"])
-    model = build(task.vocab_size, **config["tasks"]["model"])
+    model = new_model(task, config["tasks"])
     for wanted, site in searches.values():
         wanted.checked(task, site.check(model))
     run_folder = RunFolder(folder, config)

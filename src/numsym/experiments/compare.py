@@ -9,8 +9,7 @@ from numsym import display
 from numsym.alignment import Comparison, PairCounts, Rule
 from numsym.alignment.compare import hypotheses_of
 from numsym.experiments.searched import aligned
-from numsym.experiments.trained import MODEL, device_of, site_of, trained
-from numsym.models import build
+from numsym.experiments.trained import MODEL, device_of, new_model, site_of, trained
 from numsym.runs import RunFolder
 from numsym.storage import read_json
 from numsym.tasks import load_task
@@ -34,7 +33,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Comparison:
         seed=config["seed"],
         full=wanted["full"],
     )
-    width = site.check(build(task.vocab_size, **config["tasks"]["model"]))
+    width = site.check(new_model(task, config["tasks"]))
     searches = {f"{h.program}.{h.variables[0]}": (h.checked(task, width), site) for h in hypotheses}
     run_folder = RunFolder(folder, config)
     with Tracker(folder, config, **config["wandb"]) as tracker:

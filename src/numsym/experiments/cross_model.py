@@ -12,9 +12,8 @@ from numsym.alignment import PairCounts, SearchSettings, Share
 from numsym.analyses import Side, align_across
 from numsym.analyses.cross_model import FILE
 from numsym.errors import InvalidArgumentError, check_name
-from numsym.experiments.trained import device_of, trained
+from numsym.experiments.trained import device_of, new_model, trained
 from numsym.experiments.written import finish
-from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.storage import read_json
 from numsym.tasks import Task, load_task
@@ -32,7 +31,7 @@ def run(config: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
     if len(networks) < 2:
         raise InvalidArgumentError(f"experiment.networks has {len(networks)} entries, which is not allowed: name two")
     for task, recipe, _ in networks.values():
-        build(task.vocab_size, **recipe["model"])
+        new_model(task, recipe)
         task.program(wanted["program"]).block(wanted["variable"])
     run_folder = RunFolder(folder, config)
     with Tracker(folder, config, **config["wandb"]) as tracker:

@@ -12,7 +12,8 @@ from torch import Tensor
 from numsym import display
 from numsym._pyvene import pv
 from numsym.errors import check_at_least
-from numsym.experiments.adders import AdderTraining, Record, build, device_of, settings_of, train_adder
+from numsym.experiments.adders import AdderTraining, Record, build, settings_of, train_adder
+from numsym.experiments.trained import device_of
 from numsym.interventions.fourier import FourierSubspaceIntervention, waves
 from numsym.runs import RunFolder
 from numsym.storage import new_folder, write_text

@@ -12,9 +12,8 @@ from numsym.analyses import Graded
 from numsym.analyses.graded import graded as measure
 from numsym.errors import check_at_least
 from numsym.experiments.searched import aligned
-from numsym.experiments.trained import device_of, site_of, trained
+from numsym.experiments.trained import device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.tasks import load_task
 from numsym.tracking import Tracker
@@ -26,7 +25,7 @@ def run(config: Mapping[str, Any], folder: Path) -> dict[str, Graded]:
 
     task, site, n = load_task(config["tasks"]), site_of(config), config["experiment"]["pairs"]
     check_at_least("experiment.pairs", n, 1)
-    width = site.check(build(task.vocab_size, **config["tasks"]["model"]))
+    width = site.check(new_model(task, config["tasks"]))
     asked = {name: h.checked(task, width) for name, h in hypotheses(config).items()}
     run_folder = RunFolder(folder, config)
     with Tracker(folder, config, **config["wandb"]) as tracker:

@@ -15,8 +15,7 @@ from numsym.alignment import Pairs, Share, interchange_pairs
 from numsym.alignment.markov import agrees, dependence, following, state_sites, telling
 from numsym.alignment.pairs import unexchanged
 from numsym.errors import InvalidArgumentError, check_at_least
-from numsym.experiments.trained import device_of, load_model, trained
-from numsym.models import build
+from numsym.experiments.trained import device_of, load_model, new_model, trained
 from numsym.programs import FULL
 from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json
@@ -45,10 +44,10 @@ def run(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     check_at_least("pairs", wanted["pairs"], 1)
     for name, entry in wanted["models"].items():
         _check(name, entry, task)
+    drawn = draw(task, wanted["pairs"], config["seed"])
     run_folder, found = RunFolder(folder, config), {}
     for part in (MODELS, TESTS):
         (folder / part).mkdir(exist_ok=True)
-    drawn = draw(task, wanted["pairs"], config["seed"])
     with Tracker(folder, config, **config["wandb"]) as tracker:
         for name, entry in wanted["models"].items():
             place = f"{TESTS}/{name}"
@@ -161,7 +160,7 @@ def _check(name: str, entry: Mapping[str, Any], task: Task) -> None:
     if "path" in entry and not Path(entry["path"]).is_dir():
         raise InvalidArgumentError(f"models.{name}.path={entry['path']!r} is not allowed: there is no such folder")
     if "model" in entry:
-        build(task.vocab_size, **entry["model"])
+        new_model(task, entry)
 
 
 def _model(

@@ -10,9 +10,8 @@ from numsym.analyses import Neurons
 from numsym.analyses.neurons import neurons as measure
 from numsym.errors import check_between
 from numsym.experiments.searched import aligned
-from numsym.experiments.trained import device_of, site_of, trained
+from numsym.experiments.trained import device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.tasks import load_task
 from numsym.tracking import Tracker
@@ -23,7 +22,7 @@ def run(config: Mapping[str, Any], folder: Path) -> dict[str, Neurons]:
     from numsym.plots.neurons import single_neurons
 
     task, site, wanted = load_task(config["tasks"]), site_of(config), config["experiment"]
-    width = site.check(build(task.vocab_size, **config["tasks"]["model"]))
+    width = site.check(new_model(task, config["tasks"]))
     asked = {name: h.checked(task, width) for name, h in hypotheses(config).items()}
     for size in wanted["sizes"]:
         check_between("experiment.sizes", size, 1, width, why="the width of the site")

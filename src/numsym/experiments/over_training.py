@@ -8,9 +8,8 @@ from numsym import display
 from numsym.analyses import Curve
 from numsym.errors import check_at_least
 from numsym.experiments.searched import aligned
-from numsym.experiments.trained import MODEL, checkpoints_of, device_of, site_of, trained
+from numsym.experiments.trained import MODEL, checkpoints_of, device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.storage import read_json
 from numsym.tasks import load_task
@@ -23,7 +22,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Curve:
     from numsym.plots.curves import curves
 
     task, site, device = load_task(config["tasks"]), site_of(config), device_of(config)
-    width = site.check(build(task.vocab_size, **config["tasks"]["model"]))
+    width = site.check(new_model(task, config["tasks"]))
     searches = {name: (h.checked(task, width), site) for name, h in hypotheses(config).items()}
     check_at_least("experiment.checkpoints", config["experiment"]["checkpoints"], 2)
     run_folder = RunFolder(folder, config)

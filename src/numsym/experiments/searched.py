@@ -1,12 +1,16 @@
 """The alignments of a run folder: those that are there, and the missing ones, searched for together."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from transformers import PreTrainedModel
 
 from numsym import display
 from numsym.alignment import AlignmentResult, Hypothesis, PairCounts, SearchSettings, Site, align_many
+from numsym.alignment.align import check_options
+from numsym.errors import check_name
+from numsym.experiments.trained import device_of
 from numsym.runs import RunFolder
 from numsym.tasks import Task
 from numsym.tracking import Tracker
@@ -64,9 +68,8 @@ def _search(
     tracker: Tracker,
 ) -> list[AlignmentResult]:
     names, shown = list(wanted), dict[str, float]()
-    search = dict(config["search"])
-    engine = search.pop("engine")
-    with display.stage("alignment", search["max_steps"]) as stage:
+    options = options_of(config)
+    with display.stage("alignment", options["settings"].max_steps) as stage:
 
         def show(i: int, record: dict[str, float | int]) -> None:
             shown[names[i]] = record["iia"]
@@ -74,14 +77,30 @@ def _search(
             stage.to(int(record["step"]), **(shown if len(names) <= FEW else mean))
             tracker.log(names[i], record)
 
-        return align_many(
-            model,
-            task,
-            list(wanted.values()),
-            site=site,
-            settings=SearchSettings(**search),
-            pairs=PairCounts(**config["pairs"]),
-            controls=config["controls"],
-            engine=engine,
-            on_check=show,
-        )
+        return align_many(model, task, list(wanted.values()), site=site, on_check=show, **options)
+
+
+def options_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration's `search`, `pairs` and `controls` are as arguments of `align_many`.
+
+    Raises:
+        InvalidArgumentError: one of their values is not allowed, or they have a key that they may not have.
+    """
+    search = dict(config["search"])
+    options = {"engine": search.pop("engine"), "controls": config["controls"]}
+    for name, given, kind in (("search", search, SearchSettings), ("pairs", config["pairs"], PairCounts)):
+        for key in given:
+            check_name(f"key of {name}", key, (entry.name for entry in fields(kind)))
+    options |= {"settings": SearchSettings(**search), "pairs": PairCounts(**config["pairs"])}
+    check_options(**options)
+    return options
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Refuse, before any work, what is not allowed in the part of a configuration that every experiment has.
+
+    Raises:
+        InvalidArgumentError: of `device`, `search`, `pairs` or `controls`.
+    """
+    device_of(config)
+    options_of(config)

@@ -11,8 +11,7 @@ from numsym.alignment import Hypothesis, Site, SiteSweep, sites_named, state_sit
 from numsym.errors import check_at_least
 from numsym.experiments.align import hypothesis
 from numsym.experiments.searched import aligned
-from numsym.experiments.trained import MODEL, device_of, trained
-from numsym.models import build
+from numsym.experiments.trained import MODEL, device_of, new_model, trained
 from numsym.runs import RunFolder
 from numsym.storage import read_json
 from numsym.tasks import load_task
@@ -28,7 +27,7 @@ def run(config: Mapping[str, Any], folder: Path) -> SiteSweep:
     if "representations" in recipes:
         recipes = {"alignment": recipes}
     check_at_least("sweep.position_bin", options["position_bin"], 1)
-    model = build(task.vocab_size, **config["tasks"]["model"])
+    model = new_model(task, config["tasks"])
     sites = state_sites(model) if options["sites"] is None else sites_named(model, options["sites"])
     searches: dict[str, tuple[Hypothesis, Site]] = {}
     for site in sites:

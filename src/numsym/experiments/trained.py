@@ -1,5 +1,6 @@
 """The trained model of a run folder: the one that is there, or a new one; with checkpoints of its training if asked."""
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,22 +9,57 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from numsym import display
+from numsym import display, recipes
 from numsym.alignment import Site
+from numsym.errors import InvalidArgumentError
 from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.storage import new_folder, write_json
 from numsym.tasks import Task
 from numsym.tracking import Tracker
-from numsym.training import as_dict, evaluate, log_spaced, train
+from numsym.training import as_dict, check_settings, evaluate, log_spaced, train
 
 MODEL, CHECKPOINTS = "model", "checkpoints"
 
+TRAINING = set(inspect.signature(train).parameters) - {"model", "task", "seed", "on_check", "keep_at", "on_keep"}
+"""What the `training` of a task recipe may say."""
+
 
 def device_of(config: Mapping[str, Any]) -> torch.device:
-    """The device that a configuration names; "auto" takes CUDA where it is present."""
+    """The device that a configuration names; "auto" takes CUDA where it is present.
+
+    Raises:
+        InvalidArgumentError: there is no such device here.
+    """
     name = config["device"]
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (AssertionError, RuntimeError, TypeError):
+        raise InvalidArgumentError(
+            f"device={name!r} is not allowed: there is none here; give auto, cpu, or cuda where PyTorch finds it"
+        ) from None
+    return torch.device(name)
+
+
+def new_model(task: Task, recipe: Mapping[str, Any]) -> PreTrainedModel:
+    """The model of a task recipe, with weights drawn from torch's global generator.
+
+    Raises:
+        InvalidArgumentError: the recipe's `training` is not one of `numsym.train`, or its `model` not one of
+            `numsym.models.build`.
+    """
+    if unknown := set(recipe["training"]) - TRAINING:
+        files = sorted((recipes.root() / "tasks").glob("*.yaml"))
+        fit = [file.stem for file in files if set(recipes.read("tasks", file).get("training") or ()) <= TRAINING]
+        raise InvalidArgumentError(
+            f"tasks={task.name!r} is not allowed in this experiment: its training has "
+            f"{', '.join(sorted(unknown))}, where there may be {', '.join(sorted(TRAINING))}; "
+            f"choose one of {', '.join(fit)}"
+        )
+    check_settings(recipe["training"])
+    return build(task.vocab_size, **recipe["model"])
 
 
 def site_of(config: Mapping[str, Any]) -> Site:
@@ -58,7 +94,7 @@ def trained(
         display.console.print(f"{name:<12} found in {folder / name}")
         return load_model(folder / name, device)
     torch.manual_seed(seed)
-    model = _placed(build(task.vocab_size, **recipe["model"]), device)
+    model = _placed(new_model(task, recipe), device)
     settings = recipe["training"]
     title = "training" if name == MODEL else name
     with new_folder(folder / name) as path:

@@ -8,9 +8,8 @@ from numsym import display
 from numsym.analyses import Trajectories
 from numsym.analyses.trajectories import trajectories as measure
 from numsym.errors import check_between
-from numsym.experiments.trained import device_of, site_of, trained
+from numsym.experiments.trained import device_of, new_model, site_of, trained
 from numsym.experiments.written import finish
-from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.tasks import load_task
 from numsym.tracking import Tracker
@@ -21,7 +20,7 @@ def run(config: Mapping[str, Any], folder: Path) -> Trajectories:
     from numsym.plots.trajectories import paths
 
     task, site, wanted = load_task(config["tasks"]), site_of(config), config["experiment"]
-    width = site.check(build(task.vocab_size, **config["tasks"]["model"]))
+    width = site.check(new_model(task, config["tasks"]))
     check_between("experiment.components", wanted["components"], 1, width, why="the width of the site")
     run_folder = RunFolder(folder, config)
     with Tracker(folder, config, **config["wandb"]) as tracker:

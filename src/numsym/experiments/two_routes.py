@@ -15,11 +15,11 @@ from numsym.experiments.adders import (
     AdderTraining,
     Record,
     build,
-    device_of,
     number_rows,
     settings_of,
     train_adder,
 )
+from numsym.experiments.trained import device_of
 from numsym.probes import period_power, residue, spectrum
 from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json, write_text

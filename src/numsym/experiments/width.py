@@ -9,9 +9,8 @@ from numsym.analyses import Curve
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.over_training import show
 from numsym.experiments.searched import aligned
-from numsym.experiments.trained import MODEL, device_of, site_of, trained
+from numsym.experiments.trained import MODEL, device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.models import build
 from numsym.runs import RunFolder
 from numsym.tasks import load_task
 from numsym.tracking import Tracker
@@ -29,7 +28,7 @@ def run(config: Mapping[str, Any], folder: Path) -> list[Curve]:
     if not recipes or not wanted["dimensions"]:
         raise InvalidArgumentError("experiment.widths and experiment.dimensions must not be empty")
     for width, one in (*recipes.items(), (own, recipe)):
-        size = site.check(build(task.vocab_size, **one["model"]))
+        size = site.check(new_model(task, one))
         for h in asked.values():
             for k in wanted["dimensions"] if width == own else [None]:
                 replace(h, subspace_dim=k).checked(task, size)
