@@ -44,6 +44,26 @@ def tokenizer():
 
 
 @pytest.fixture
+def turned_counter():
+    """From a vocabulary: a hand-built counter whose count is neuron 0 and whose phase is neuron 1."""
+    from numsym.models import counting_gru
+    from numsym.models.counters import directions
+
+    def turned(vocabulary):
+        model = counting_gru(vocabulary, width=6)
+        count, phase, _ = directions(6, 90, 0)
+        turn = torch.linalg.qr(torch.stack([count, phase], 1), mode="complete").Q
+        rnn = model.recurrent_layers[0].rnn
+        with torch.no_grad():
+            model.embed.weight.copy_(model.embed.weight @ turn)
+            rnn.weight_hh_l0[12:].copy_(turn.T @ rnn.weight_hh_l0[12:] @ turn)
+            model.decoder[0].weight.copy_(model.decoder[0].weight @ turn)
+        return model
+
+    return turned
+
+
+@pytest.fixture
 def on_fake_cuda():
     """Move a module to CUDA without having one: a context in which its tensors are fakes that know their device.
 

@@ -47,16 +47,9 @@ def test_all_neurons_are_the_whole_state_and_one_is_not(known):
     assert single_neurons(known, Site(), train, test, 1).float().mean() < 0.5
 
 
-def test_a_count_in_one_neuron_is_found_by_its_weight():
+def test_a_count_in_one_neuron_is_found_by_its_weight(turned_counter):
     """A network whose plane is the first two axes: exchanging neuron 0 exchanges the count."""
-    model = counting_gru(TASK.vocabulary, width=6)
-    count, phase, _ = directions(6, 90, 0)
-    turn = torch.linalg.qr(torch.stack([count, phase], 1), mode="complete").Q
-    rnn = model.recurrent_layers[0].rnn
-    with torch.no_grad():
-        model.embed.weight.copy_(model.embed.weight @ turn)
-        rnn.weight_hh_l0[12:].copy_(turn.T @ rnn.weight_hh_l0[12:] @ turn)
-        model.decoder[0].weight.copy_(model.decoder[0].weight @ turn)
+    model = turned_counter(TASK.vocabulary)
     train, test = pairs(("count",), 500, 1), pairs(("count",))
     assert single_neurons(model, Site(), train, test, 1).all()
 

@@ -10,7 +10,6 @@ from numsym.alignment.engines import engine_for
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.alignment.pairs import interchange_pairs
 from numsym.alignment.pyvene_engine import PyveneEngine
-from numsym.alignment.search import SearchSettings, correct, search
 from numsym.alignment.site import Site
 from numsym.alignment.transformer_engine import TransformerEngine
 from numsym.models import TransformerConfig, TransformerLM
@@ -34,48 +33,37 @@ def draw(variables=("count",), n=48, seed=0):
     return interchange_pairs(TASK, TASK.program("up_down"), variables, n, generator=torch.Generator().manual_seed(seed))
 
 
-def measured(engine, pairs, rows):
-    loss, right = engine.measure([engine.prepare(pairs)], [rows], [0])
-    for parameter in engine.parameters():
-        parameter.grad = None
-    loss.sum().backward()
-    gradients = [parameter.grad.flatten() for parameter in engine.parameters() if parameter.grad is not None]
-    return loss.detach(), right[0], torch.cat(gradients)
+@pytest.fixture(scope="module")
+def both(routes):
+    short = {"max_steps": 8, "batch_size": 32, "check_every": 4}
+    return routes(TransformerEngine, Site("block_output", 0), make, draw, short, (100, 50))
 
 
-def check_equal(model, site, function="linear", variables=("count",), pairs=None, **options):
-    width = component_width(model, site.component)
-    interventions = [build(function, width, 4, len(variables), seed=1)]
-    pairs, rows = pairs or draw(variables), torch.arange(5, 45)
-    loss, right, gradient = measured(PyveneEngine(model, site, interventions), pairs, rows)
-    fast = TransformerEngine(model, site, interventions, **options)
-    fast_loss, fast_right, fast_gradient = measured(fast, pairs, rows)
-    torch.testing.assert_close(fast_loss, loss, atol=1e-5, rtol=1e-5)
-    assert torch.equal(fast_right, right)
-    torch.testing.assert_close(fast_gradient, gradient, atol=1e-4 * gradient.abs().max().item(), rtol=1e-4)
-    assert gradient.abs().max() > 1e-5
+def check_equal(both, model, site, function="linear", variables=("count",), **options):
+    interventions = [build(function, component_width(model, site.component), 4, len(variables), seed=1)]
+    both.check_equal(model, site, interventions, draw(variables), torch.arange(5, 45), **options)
 
 
 @pytest.mark.parametrize("function", list(ALIGNMENTS))
 @pytest.mark.parametrize("component", TransformerEngine.components)
 @pytest.mark.parametrize("variables", [("count",), ("phase", "count")])
-def test_loss_gradients_and_correctness_equal_the_pyvene_route(function, component, variables):
+def test_loss_gradients_and_correctness_equal_the_pyvene_route(both, function, component, variables):
     if function == "boundless" and len(variables) > 1:
         pytest.skip("a learned boundary has one block")
-    check_equal(make(num_layers=3), Site(component, 1), function, variables)
+    check_equal(both, make(num_layers=3), Site(component, 1), function, variables)
 
 
 @pytest.mark.parametrize("component", TransformerEngine.components)
 @pytest.mark.parametrize(("layers", "layer"), [(1, 0), (2, 0), (2, 1), (3, 2)])
-def test_at_every_layer(layers, layer, component):
-    check_equal(make(num_layers=layers), Site(component, layer))
+def test_at_every_layer(both, layers, layer, component):
+    check_equal(both, make(num_layers=layers), Site(component, layer))
 
 
 @pytest.mark.parametrize("positions", ["rotary", "learned", "none"])
 @pytest.mark.parametrize("norm", ["rms", "layer", "none"])
-def test_in_every_architecture(positions, norm):
+def test_in_every_architecture(both, positions, norm):
     for component in ("embeddings", "block_output"):
-        check_equal(make(positions=positions, norm=norm), Site(component, 0))
+        check_equal(both, make(positions=positions, norm=norm), Site(component, 0))
 
 
 def on_the_left(ids, mask, at, pad):
@@ -88,7 +76,7 @@ def on_the_left(ids, mask, at, pad):
 
 @pytest.mark.parametrize("positions", ["rotary", "learned"])
 @pytest.mark.parametrize("side", ["base", "source", "both"])
-def test_padding_on_either_side_gives_the_same(side, positions):
+def test_padding_on_either_side_gives_the_same(both, side, positions):
     model, site, rows = make(positions=positions), Site("block_output", 0), torch.arange(48)
     moved = pairs = draw()
     if side != "source":
@@ -100,7 +88,7 @@ def test_padding_on_either_side_gives_the_same(side, positions):
         moved = replace(moved, source_ids=ids, source_mask=mask, source_at=at)
     interventions = [build("linear", WIDTH, 4, 1, seed=1)]
     found = [
-        measured(kind(model, site, interventions), one, rows)
+        both.measured(kind(model, site, interventions), one, rows)
         for kind in (PyveneEngine, TransformerEngine)
         for one in (pairs, moved)
     ]
@@ -111,8 +99,8 @@ def test_padding_on_either_side_gives_the_same(side, positions):
 
 
 @pytest.mark.parametrize("component", ["embeddings", "block_output", "mlp_activation"])
-def test_without_room_the_bases_are_run_again_with_the_same_result(component):
-    check_equal(make(num_layers=3), Site(component, 1), cache_bytes=0)
+def test_without_room_the_bases_are_run_again_with_the_same_result(both, component):
+    check_equal(both, make(num_layers=3), Site(component, 1), cache_bytes=0)
     engine = TransformerEngine(make(), Site("block_output", 0), [build("linear", WIDTH, 4, 1, 0)], cache_bytes=0)
     assert engine.prepare(draw()).context is None
 
@@ -134,53 +122,16 @@ def test_what_is_kept_is_counted_shared_and_let_go():
     assert tight.prepare(draw(seed=1)).context is not None
 
 
-def jobs():
-    return [
-        ("orthogonal", 4, ("count",), 1),
-        ("linear", 4, ("count",), 1),
-        ("linear", 7, ("full",), 2),
-        ("low_rank", 3, ("phase",), 3),
-    ]
+def test_stacked_alignments_end_as_each_does_alone(both):
+    both.check_stacked()
 
 
-def searched(kind, picked, settings):
-    interventions = [build(function, WIDTH, k, len(names), seed) for function, k, names, seed in picked]
-    engine = kind(make(), Site("block_output", 0), interventions)
-    train = [draw(names, 100, seed) for _, _, names, seed in picked]
-    valid = [draw(names, 50, seed + 100) for _, _, names, seed in picked]
-    runs = search(engine, train, valid, [seed for *_, seed in picked], settings)
-    right = [correct(engine, i, engine.prepare(v), 50) for i, v in enumerate(valid)]
-    return runs, right, interventions
-
-
-SHORT = SearchSettings(max_steps=8, batch_size=32, check_every=4)
-
-
-def test_stacked_alignments_end_as_each_does_alone():
-    stacked = searched(TransformerEngine, jobs(), SHORT)
-    for i, job in enumerate(jobs()):
-        alone = searched(TransformerEngine, [job], SHORT)
-        for ours, own in zip(stacked[0][i].records, alone[0][0].records, strict=True):
-            assert ours["loss"] == pytest.approx(own["loss"], rel=1e-4)
-            assert ours["iia"] == own["iia"]
-        assert torch.equal(stacked[1][i], alone[1][0])
-        # What they do, not their parameters: Adam turns the rounding of a vanishing gradient into a step.
-        base, source = torch.randn(2, 5, WIDTH)
-        ours, own = (one[2][j](base.clone(), source) for one, j in ((stacked, i), (alone, 0)))
-        torch.testing.assert_close(ours, own, atol=1e-3, rtol=0)
-
-
-def test_both_routes_search_to_the_same_alignment():
-    fast, slow = (searched(kind, jobs()[:2], SHORT) for kind in (TransformerEngine, PyveneEngine))
-    for ours, reference in zip(fast[0], slow[0], strict=True):
-        assert [r["loss"] for r in ours.records] == pytest.approx([r["loss"] for r in reference.records], rel=1e-3)
-    for a, b in zip(fast[2], slow[2], strict=True):
-        base, source = torch.randn(2, 5, WIDTH)
-        torch.testing.assert_close(a(base.clone(), source), b(base.clone(), source), atol=1e-3, rtol=0)
+def test_both_routes_search_to_the_same_alignment(both):
+    both.check_searches()
 
 
 @pytest.mark.parametrize("function", list(ALIGNMENTS))
-def test_in_bfloat16_the_exchange_is_in_float32_and_the_routes_agree(function):
+def test_in_bfloat16_the_exchange_is_in_float32_and_the_routes_agree(both, function):
     model, site, rows = make().to(torch.bfloat16), Site("block_output", 0), torch.arange(48)
     interventions, pairs = [build(function, WIDTH, 4, 1, seed=1)], draw()
     fast = TransformerEngine(model, site, interventions)
@@ -194,8 +145,8 @@ def test_in_bfloat16_the_exchange_is_in_float32_and_the_routes_agree(function):
         assert ours.dtype == torch.bfloat16
         # A last place of bfloat16 at most: the float32 results may fall on either side of a half.
         torch.testing.assert_close(ours.float(), want.to(torch.bfloat16).float(), atol=1e-6, rtol=2**-7)
-    slow = measured(PyveneEngine(model, site, interventions), pairs, rows)
-    loss, _, gradient = measured(fast, pairs, rows)
+    slow = both.measured(PyveneEngine(model, site, interventions), pairs, rows)
+    loss, _, gradient = both.measured(fast, pairs, rows)
     torch.testing.assert_close(loss, slow[0], atol=0.02, rtol=0.02)
     assert torch.nn.functional.cosine_similarity(gradient, slow[2], dim=0) > 0.98
     assert {p.dtype for p in fast.parameters()} == {torch.float32}
@@ -212,10 +163,10 @@ def test_what_it_supports():
 
 
 @pytest.mark.cuda
-def test_cuda_gives_what_the_cpu_gives():
+def test_cuda_gives_what_the_cpu_gives(both):
     pairs, rows, site = draw(), torch.arange(48), Site("block_output", 0)
     here, there = (
-        measured(TransformerEngine(model, site, [build("linear", WIDTH, 4, 1, 1).to(model.device)]), pairs, rows)
+        both.measured(TransformerEngine(model, site, [build("linear", WIDTH, 4, 1, 1).to(model.device)]), pairs, rows)
         for model in (make(), make().to("cuda"))
     )
     torch.testing.assert_close(there[0].cpu(), here[0], atol=1e-4, rtol=1e-4)

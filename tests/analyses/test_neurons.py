@@ -9,7 +9,6 @@ from numsym.alignment import interchange_pairs
 from numsym.analyses import neurons
 from numsym.errors import InvalidArgumentError
 from numsym.models import counting_gru
-from numsym.models.counters import directions
 from numsym.tasks import MultiObject
 
 TASK = MultiObject(counts=range(1, 7), held_out=(4,))
@@ -19,21 +18,8 @@ def pairs(n, seed):
     return interchange_pairs(TASK, TASK.program(), ("count",), n, generator=torch.Generator().manual_seed(seed))
 
 
-def turned():
-    """A counter whose count is neuron 0 and whose phase is neuron 1."""
-    model = counting_gru(TASK.vocabulary, width=6)
-    count, phase, _ = directions(6, 90, 0)
-    turn = torch.linalg.qr(torch.stack([count, phase], 1), mode="complete").Q
-    rnn = model.recurrent_layers[0].rnn
-    with torch.no_grad():
-        model.embed.weight.copy_(model.embed.weight @ turn)
-        rnn.weight_hh_l0[12:].copy_(turn.T @ rnn.weight_hh_l0[12:] @ turn)
-        model.decoder[0].weight.copy_(model.decoder[0].weight @ turn)
-    return model
-
-
-def test_a_count_in_one_neuron_is_found_there_and_nowhere_else():
-    found = neurons(turned(), pairs(200, 0), pairs(150, 1), sizes=(1, 2))
+def test_a_count_in_one_neuron_is_found_there_and_nowhere_else(turned_counter):
+    found = neurons(turned_counter(TASK.vocabulary), pairs(200, 0), pairs(150, 1), sizes=(1, 2))
     assert found.best == 0
     assert found.each[0].value == 1
     assert found.chosen["probe"][0] == found.chosen["greedy"][0] == 0
@@ -45,7 +31,7 @@ def test_a_count_in_one_neuron_is_found_there_and_nowhere_else():
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-def test_a_count_spread_over_neurons_is_in_none_of_them():
+def test_a_count_spread_over_neurons_is_in_none_of_them(turned_counter):
     found = neurons(counting_gru(TASK.vocabulary, width=6), pairs(200, 0), pairs(150, 1), sizes=(1, 6), greedy=False)
     assert max(share.value for share in found.each) < 0.7
     assert set(found.sets) == {"probe"}
@@ -53,4 +39,4 @@ def test_a_count_spread_over_neurons_is_in_none_of_them():
     # All of them are the whole state, phase included, which is another exchange.
     assert found.sets["probe"][6].n == found.n == 150
     with pytest.raises(InvalidArgumentError, match="sizes=7 is not allowed"):
-        neurons(turned(), pairs(20, 0), pairs(20, 1), sizes=(7,))
+        neurons(turned_counter(TASK.vocabulary), pairs(20, 0), pairs(20, 1), sizes=(7,))
