@@ -30,6 +30,23 @@ def test_masks_agree_with_the_tokens(name, tokenizer):
     assert int(batch.input_ids.max()) < task.vocab_size <= len(task.vocabulary.tokens)
 
 
+@pytest.mark.parametrize("name", list(TASKS))
+def test_programs_bear_whatever_a_network_says(name, tokenizer, generator):
+    """Free-running behaviour feeds a network's own tokens where they are predictable: the program must go on from any."""
+    task = TASKS[name](**({"tokenizer": tokenizer} if name.endswith("prompts") else {}))
+    for program in map(task.program, task.programs):
+        state = program.start(task.draw(200, "all", generator))
+        for _ in range(60):
+            token, predictable = program.emit(state, generator)
+            going = state["ended"] == 0
+            assert not (predictable & ~going).any()
+            assert ((token >= 0) & (token < task.vocab_size) | ~going).all()
+            said = torch.randint(task.vocab_size, token.shape, generator=generator)
+            wrong = predictable & (torch.rand(token.shape, generator=generator) < 0.3)
+            state = program.update(state, torch.where(wrong, said, token))
+            assert (state["ended"][~going] == 1).all()
+
+
 def test_a_dataset_survives_the_disk(tmp_path):
     batch = MultiObject().sample(30, generator=torch.Generator().manual_seed(0))
     batch.to_dataset().save_to_disk(tmp_path / "data")

@@ -46,17 +46,21 @@ class Addition(Program):
         return {"a": plan["a"], "b": plan["b"], "left": zero, "right": zero, "phase": zero, "read": zero, "ended": zero}
 
     def update(self, state: State, token: Int[Tensor, "batch"]) -> State:
-        """A digit extends the number of the present phase; `+` and `=` begin the next phase."""
+        """A digit extends the number of the present phase; `+` and `=` begin the next phase.
+
+        A network that runs on by itself may say anything in the answer: there each token stands in a digit's place.
+        """
         v, phase = self.vocabulary, state["phase"]
-        digit, sign = token < v.base, (token == v.plus) | (token == v.equals)
-        read = torch.where(sign, 0, state["read"] + digit.long())
+        digit, answer = token < v.base, phase == ANSWER
+        sign = ((token == v.plus) | (token == v.equals)) & ~answer
+        read = torch.where(sign, 0, state["read"] + (digit | answer).long())
         return {
             **state,
             "left": torch.where(digit & (phase == LEFT), state["left"] * v.base + token, state["left"]),
             "right": torch.where(digit & (phase == RIGHT), state["right"] * v.base + token, state["right"]),
             "phase": phase + sign.long(),
             "read": read,
-            "ended": torch.where((phase == ANSWER) & (read == self.digits), 1, state["ended"]),
+            "ended": torch.where(answer & (read == self.digits), 1, state["ended"]),
         }
 
     def emit(
