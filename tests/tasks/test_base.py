@@ -32,7 +32,7 @@ def test_masks_agree_with_the_tokens(name, tokenizer):
 
 @pytest.mark.parametrize("name", list(TASKS))
 def test_programs_bear_whatever_a_network_says(name, tokenizer, generator):
-    """Free-running behaviour feeds a network's own tokens where they are predictable: the program must go on from any."""
+    """Running free feeds a network its own tokens where they are predictable: the program must go on from any."""
     task = TASKS[name](**({"tokenizer": tokenizer} if name.endswith("prompts") else {}))
     for program in map(task.program, task.programs):
         state = program.start(task.draw(200, "all", generator))

@@ -108,5 +108,10 @@ def cell(name: str, value: Any, n: int) -> str:
     scale, low, high = 1.0, value.low, value.high
     if name in SHARES:
         scale, low, high = 100.0, max(0.0, low), min(1.0, high)
-    interval = "" if isnan(value.low) else f" [{scale * low:.3g}, {scale * high:.3g}]"
-    return f"{scale * value.value:.3g}{interval}{'' if value.n == n else f' ({value.n})'}"
+    interval = "" if isnan(value.low) else f" [{_written(scale * low)}, {_written(scale * high)}]"
+    return f"{_written(scale * value.value)}{interval}{'' if value.n == n else f' ({value.n})'}"
+
+
+def _written(number: float) -> str:
+    """Three figures, but never powers of ten: 400, 1000, 0.0523."""
+    return f"{number:.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
