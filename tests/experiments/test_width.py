@@ -17,7 +17,7 @@ def test_there_is_a_point_for_each_width_and_each_k(composed, tmp_path):
     by_width, by_k = run(composed(*TINY), tmp_path / "run")
     assert [point.x for point in by_width.points] == [6, 8]
     assert [point.x for point in by_k.points] == [1, 3]
-    assert by_k.names == ["LAF", "DAS"]
+    assert by_k.names == ["LAF", "DAS", "low_rank"]
     # The network of the recipe is trained once and serves both.
     models = {path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors")}
     assert models == {"model", "width006"}

@@ -200,11 +200,11 @@ def _against(best: Tested, one: Tested, rule: Rule, supported: bool, others: int
     elif apart is None or everywhere is None:
         why = f"{best.name} and {one.name} say the same on every pair"
     elif min(apart.low, everywhere.low) <= rule.margin or apart.p * others >= LEVEL:
-        why = f"not surely worse than {best.name} by {rule.margin:g}, on all pairs and where they differ"
+        why = f"not surely worse than {best.name} by {100 * rule.margin:g} points, on all pairs and where they differ"
     else:
         verdict = "ruled out"
         why = (
-            f"{one.name} is worse than {best.name} by {everywhere.value:.2f} on all pairs, and by {apart.value:.2f} on "
-            f"the {100 * found.told_apart:.0f} % that tell them apart"
+            f"{one.name} is worse than {best.name} by {100 * everywhere.value:.0f} points on all pairs, and by "
+            f"{100 * apart.value:.0f} on the {100 * found.told_apart:.0f} % that tell them apart"
         )
     return Verdict(one.program, one.variable, one.iia, verdict, why, found)
