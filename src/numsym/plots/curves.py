@@ -14,15 +14,16 @@ from numsym.plots.style import COLOURS, STYLE
 def curves(*found: Curve, accuracy: bool = True) -> Figure:
     """One panel a curve: IIA with 95 % intervals, held-out IIA hollow, its floor dotted, accuracy in grey."""
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(found), figsize=(4.4 * len(found) + 0.6, 3.6), sharey=True, squeeze=False)
+        size = (4.4 * len(found) + 0.6, 3.0 + 0.15 * max((3 * len(curve.names) for curve in found), default=0))
+        figure, panels = plt.subplots(1, len(found), figsize=size, sharey=True, squeeze=False, layout="constrained")
         for axes, curve in zip(panels[0], found, strict=True):
             _panel(axes, curve, accuracy)
         panels[0][0].set_ylabel("share of trials right")
         entries = {
             text: handle for axes in panels[0] for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)
         }
-        figure.tight_layout(rect=(0, 0.14, 1, 1))
-        figure.legend(entries.values(), entries.keys(), loc="lower center", ncol=3)
+        # Below the axes' labels, however many lines it takes.
+        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncol=3)
     return figure
 
 
