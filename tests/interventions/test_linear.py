@@ -75,3 +75,30 @@ def test_a_constant_feature_keeps_its_scale():
 def test_double_precision_round_trips_to_the_last_digits(laf):
     h = torch.randn(8, WIDTH, dtype=torch.float64)
     torch.testing.assert_close(laf.inverse(laf.featurize(h)), h, atol=1e-12, rtol=0)
+
+
+def interaction(exchange, k):
+    """XY of a projection acting on rows, whose range is the rows of (I, X) and whose kernel those of (Y, I)."""
+    left, sizes, right = torch.linalg.svd(exchange)
+    reached, lost = right[:k], left[:, k:].T
+    assert sizes[k:].max() < 1e-9
+    x = torch.linalg.solve(reached[:, :k], reached[:, k:])
+    y = torch.linalg.solve(lost[:, k:], lost[:, :k])
+    return torch.linalg.eigvals(x @ y)
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_its_exchanges_are_not_those_of_rotations(k):
+    zero, units = torch.zeros(8, 8, dtype=torch.float64), torch.eye(8, dtype=torch.float64)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        laf = LinearAlignmentIntervention(embed_dim=8).double()
+        laf.standardise(torch.randn(100, 8, dtype=torch.float64) * torch.rand(8, dtype=torch.float64))
+        laf.mean.zero_()
+        laf.set_interchange_dim(k)
+        found = interaction(laf(zero, units).detach(), k)
+        assert found.imag.abs().max() < 1e-8
+        assert found.real.min() > -1e-8
+        assert found.real.max() < 1
+        turned = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64)).Q[:, :k]
+        assert interaction(turned @ turned.T, k).real.min() < -1e-4

@@ -22,6 +22,11 @@ class LinearAlignmentIntervention(AlignmentIntervention):
     S and b cancel in an exchange (S scales a coordinate and is undone, b is added to base and source alike): they
     matter to `featurize`, and receive no gradient from an interchange.
 
+    So not every projection is an exchange of a LAF. Write the k exchanged directions as (I, X) and the kept ones as
+    (Y, I), the first k coordinates first: XY then has real eigenvalues in [0, 1). An orthogonal projection has
+    Y = -X^T, so of the exchanges of a rotation the LAF has only that of the coordinates themselves; a k beyond what the
+    variable takes makes up for it, and `LowRankLinearAlignmentIntervention` has no such limit.
+
     Args:
         bias: whether b is learned; it is zero otherwise.
         others: see `AlignmentIntervention`.
