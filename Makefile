@@ -31,7 +31,10 @@ bench: setup
 replication: setup
 	-OMP_NUM_THREADS=1 $(BIN)/numsym experiment=replicate
 	-OMP_NUM_THREADS=1 $(BIN)/numsym experiment=replicate_transformers
-	$(BIN)/numsym experiment=replication document=docs/replication.md
+	-OMP_NUM_THREADS=1 $(BIN)/numsym -m experiment=over_training tasks=multi_object,single_object seed=0,1,2 \
+	  tasks.model.hidden_size=20 hydra.sweep.dir=runs/analyses \
+	  'hydra.sweep.subdir=over_training/$${tasks.name}/seed_$${seed}'
+	$(BIN)/numsym experiment=replication runs=[runs/replication,runs/analyses] document=docs/replication.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
