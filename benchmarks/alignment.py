@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks.timing import THREADS, best, report
+from numsym.alignment.engines.pyvene import PyveneEngine
+from numsym.alignment.engines.recurrent import Prepared, RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.pyvene_engine import PyveneEngine
-from numsym.alignment.recurrent_engine import Prepared, RecurrentEngine
 from numsym.alignment.site import Site
 from numsym.interventions import LinearAlignmentIntervention, LowRankLinearAlignmentIntervention
 from numsym.models import RecurrentConfig, RecurrentLM

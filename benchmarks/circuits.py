@@ -15,8 +15,8 @@ import torch
 from numsym.circuits import circularity, distance_irrelevance, fit_circles, gradient_symmetricity, rotation_table
 from numsym.circuits.symmetricity import drawn_triples
 from numsym.models import ModularTransformer
-from numsym.modular_training import ModularTrainingSettings, build_adder, train_adder
 from numsym.tasks import ModularAddition
+from numsym.training.modular import ModularTrainingSettings, build_adder, train_adder
 
 P = 59
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import yaml
 
 from benchmarks.timing import report
-from numsym.collection import collect, find
 from numsym.experiments.collect import write
-from numsym.runs import CONFIG, RESULTS, VERSIONS, versions
+from numsym.lab.collection import collect, find
+from numsym.lab.run import CONFIG, RESULTS, VERSIONS, versions
 
 SHARE = {"value": 0.9, "low": 0.88, "high": 0.92, "n": 1000}
 

@@ -10,11 +10,11 @@ import torch
 
 from benchmarks.alignment import DEVICE, stepper
 from benchmarks.timing import THREADS, report
+from numsym.alignment.engines.pyvene import PyveneEngine
+from numsym.alignment.engines.transformer import TransformerEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.pyvene_engine import PyveneEngine
 from numsym.alignment.site import Site
-from numsym.alignment.transformer_engine import TransformerEngine
 from numsym.models import TransformerConfig, TransformerLM
 from numsym.tasks import MultiObject
 

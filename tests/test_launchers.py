@@ -31,7 +31,7 @@ def run(command, cwd, seconds):
 
 
 def sweep(*overrides, cwd):
-    return run([sys.executable, "-m", "numsym.cli", "-m", *TINY, "hydra.sweep.dir=sweep", *overrides], cwd, 180)
+    return run([sys.executable, "-m", "numsym.lab.command", "-m", *TINY, "hydra.sweep.dir=sweep", *overrides], cwd, 180)
 
 
 def test_joblib_runs_the_others_when_one_fails(tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.functions import build
-from numsym.alignment.pyvene_engine import PyveneEngine
 from numsym.alignment.search import SearchSettings, correct, search
 from numsym.models import RecurrentConfig, RecurrentLM
 from numsym.tasks import MultiObject

@@ -1,8 +1,8 @@
 import torch
 
+from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.recurrent_engine import RecurrentEngine
 from numsym.alignment.search import SearchSettings, _Order, correct, search
 from numsym.alignment.site import Site
 

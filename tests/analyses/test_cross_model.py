@@ -8,8 +8,8 @@ import pyvene as pv
 import torch
 
 from numsym.alignment import PairCounts, SearchSettings
+from numsym.alignment.engines.cross import features
 from numsym.analyses import Side, align_across
-from numsym.analyses.cross_engine import features
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
 from numsym.tasks import TASKS, MultiObject

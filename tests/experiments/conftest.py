@@ -8,7 +8,8 @@ def composed(monkeypatch):
     """From overrides, as given after `numsym`, to the plain configuration that `run` gets."""
     from hydra import compose, initialize_config_dir
 
-    from numsym import cli, recipes
+    from numsym import recipes
+    from numsym.lab import command as cli
 
     monkeypatch.setenv("NUMSYM_RECIPES", str(recipes.root()))
     monkeypatch.setenv("WANDB_MODE", "disabled")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from numsym.collection import Run
 from numsym.experiments.claims import CLAIMS, cells, verdicts
+from numsym.lab.collection import Run
 
 COUNTS = range(1, 10)
 

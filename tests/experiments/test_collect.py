@@ -3,8 +3,8 @@ from pyarrow import parquet
 
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.collect import cell, run, to_parquet
+from numsym.lab.run import RunFolder, write_failure
 from numsym.means import Mean
-from numsym.runs import RunFolder, write_failure
 
 
 @pytest.fixture

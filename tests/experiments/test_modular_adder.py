@@ -7,8 +7,8 @@ from numsym.errors import InvalidArgumentError, RunFolderError
 from numsym.experiments.modular_adder import collect, train_and_measure
 from numsym.experiments.modular_adder import run as train_from
 from numsym.models import ModularTransformer
-from numsym.modular_training import ModularTrainingSettings
 from numsym.tasks import ModularAddition
+from numsym.training.modular import ModularTrainingSettings
 
 QUICK = ModularTrainingSettings(epochs=20, log_every=10)
 

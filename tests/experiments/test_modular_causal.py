@@ -5,8 +5,8 @@ import pytest
 from numsym.alignment import SearchSettings
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.experiments.modular_causal import ExchangePlan, exchange_table, run, table
-from numsym.modular_training import ModularTrainingSettings, build_adder, train_adder
 from numsym.tasks import ModularAddition
+from numsym.training.modular import ModularTrainingSettings, build_adder, train_adder
 
 QUICK = SearchSettings(max_steps=300, check_every=50, patience=4)
 

@@ -1,9 +1,9 @@
 import pytest
 
-from numsym.collection import find
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.replication import run
-from numsym.runs import RunFolder, write_failure
+from numsym.lab.collection import find
+from numsym.lab.run import RunFolder, write_failure
 
 COUNTS = range(1, 10)
 

@@ -4,10 +4,10 @@ import torch
 from numsym.alignment import Hypothesis, Site
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.searched import aligned, check, options_of
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.models import counting_gru
-from numsym.runs import RunFolder
 from numsym.tasks import MultiObject
-from numsym.tracking import Tracker
 
 TASK = MultiObject(counts=range(1, 5), held_out=(3,))
 CONFIG = {

@@ -4,9 +4,9 @@ import torch
 from numsym import recipes
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.trained import TRAINING, checkpoints_of, device_of, new_model, site_of, trained
-from numsym.runs import RunFolder
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 from numsym.training import train
 
 RECIPE = {

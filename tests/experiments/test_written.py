@@ -5,8 +5,8 @@ import pytest
 
 from numsym.errors import UnknownNameError
 from numsym.experiments.written import finish, hypotheses
-from numsym.runs import RunFolder
-from numsym.tracking import Tracker
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 
 
 def test_hypotheses_come_from_the_configuration_with_the_runs_seed():

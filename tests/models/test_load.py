@@ -10,8 +10,8 @@ import torch
 from numsym._pyvene import Intervenable, component_module, components_of, locations, pv
 from numsym.errors import InvalidArgumentError
 from numsym.interventions import LinearAlignmentIntervention
-from numsym.logits import kept, model_inputs
 from numsym.models import RecurrentConfig, RecurrentLM, TransformerConfig, TransformerLM, load
+from numsym.models.logits import kept, model_inputs
 
 SMALL = runpy.run_path(str(Path(__file__).parent / "hugging_face.py"))
 NAMES, small = list(SMALL["ARCHITECTURES"]), SMALL["small"]

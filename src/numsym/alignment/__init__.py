@@ -3,7 +3,7 @@
 from numsym.alignment.align import align, align_many
 from numsym.alignment.compare import Comparison, compare
 from numsym.alignment.controls import CONTROLS
-from numsym.alignment.engines import engine_for, right_of
+from numsym.alignment.engines.choice import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
 from numsym.alignment.markov import Dependence, Following, dependence, following, state_sites

@@ -10,19 +10,19 @@ from torch import nn
 
 from numsym._pyvene import pv
 from numsym.alignment import controls as control
-from numsym.alignment.engines import ENGINES, engine_for, right
-from numsym.alignment.free_running import free_running
+from numsym.alignment.engines.choice import ENGINES, engine_for, right
+from numsym.alignment.engines.free_running import free_running
+from numsym.alignment.engines.pyvene import device_of, unintervened
+from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
 from numsym.alignment.pairs import Positions
-from numsym.alignment.pyvene_engine import device_of, unintervened
-from numsym.alignment.recurrent_engine import RecurrentEngine
 from numsym.alignment.result import AlignmentResult, Measurement, hash_of
 from numsym.alignment.search import Engine, Progress, SearchSettings, search
 from numsym.alignment.site import Site
 from numsym.alignment.statistics import Share
 from numsym.errors import check_at_least, check_between, check_name
-from numsym.logits import check_vocabulary
+from numsym.models.logits import check_vocabulary
 from numsym.tasks import Task
 
 

@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.engines.pyvene import PyveneEngine, device_of
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.pyvene_engine import PyveneEngine, device_of
 from numsym.alignment.search import correct
 from numsym.alignment.site import Site
 from numsym.errors import InvalidArgumentError
-from numsym.logits import model_inputs
+from numsym.models.logits import model_inputs
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 

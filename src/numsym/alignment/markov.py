@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from numsym._pyvene import components_of, pv, quiet
 from numsym.alignment.align import frozen
+from numsym.alignment.engines.pyvene import device_of, score
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.pyvene_engine import device_of, score
 from numsym.alignment.site import Site
 from numsym.alignment.statistics import Share
 from numsym.alignment.verdicts import told_apart

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from numsym.alignment.engines import right_of
+from numsym.alignment.engines.choice import right_of
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.result import AlignmentResult
 from numsym.alignment.statistics import Difference, Share

@@ -3,7 +3,7 @@
 Each analysis is a function and a result; its figure is in `numsym.plots`, its command in `numsym.experiments`.
 """
 
-from numsym.analyses.cross_engine import Side
+from numsym.alignment.engines.cross import Side
 from numsym.analyses.cross_model import CrossResult, align_across
 from numsym.analyses.curves import Curve, Point, iia_by_k, iia_of_models
 from numsym.analyses.graded import Graded, graded

@@ -21,16 +21,16 @@ from numsym._pyvene import pv, quiet, save
 from numsym.alignment import Hypothesis, PairCounts, Pairs, SearchSettings, Share
 from numsym.alignment.align import frozen
 from numsym.alignment.controls import untrained
+from numsym.alignment.engines.cross import ALL, CrossEngine, Direction, Joint, Side
+from numsym.alignment.engines.pyvene import unintervened
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.pyvene_engine import unintervened
 from numsym.alignment.result import hash_of, plain
 from numsym.alignment.search import Progress, correct, search
-from numsym.analyses.cross_engine import ALL, CrossEngine, Direction, Joint, Side
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import LinearAlignmentIntervention
-from numsym.logits import check_vocabulary
 from numsym.models import RecurrentLM
+from numsym.models.logits import check_vocabulary
 from numsym.storage import new_folder, write_json
 
 FUNCTIONS = ("linear", "orthogonal")

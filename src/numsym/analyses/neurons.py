@@ -9,7 +9,7 @@ from torch import nn
 
 from numsym.alignment import Pairs, Share, Site
 from numsym.alignment.controls import exchanged_neurons, probe_weights
-from numsym.alignment.pyvene_engine import unintervened
+from numsym.alignment.engines.pyvene import unintervened
 from numsym.alignment.result import plain
 from numsym.errors import check_between
 

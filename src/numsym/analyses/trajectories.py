@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import component_module
-from numsym.alignment.pyvene_engine import device_of
+from numsym.alignment.engines.pyvene import device_of
 from numsym.alignment.site import Site
 from numsym.errors import check_at_least, check_between
 from numsym.tasks import Batch, Task

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.alignment import ALIGNMENTS, AlignmentResult, Hypothesis, Site
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import MODEL, device_of, new_model, trained
 from numsym.interventions import load_config
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.storage import read_json
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 
 FIGURE = "iia_by_count.png"
 

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.alignment import AlignmentResult
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.align import report, searches_of
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import device_of
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.models import load
-from numsym.runs import RunFolder
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 from numsym.training import as_dict, evaluate
 
 KNOWS = 0.5

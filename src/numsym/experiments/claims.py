@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from numsym.alignment.statistics import Share
-from numsym.collection import Run
+from numsym.lab.collection import Run
 from numsym.means import Mean
 
 HIGH = 0.90

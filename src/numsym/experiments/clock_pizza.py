@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.table import Table
 
-from numsym import display
 from numsym.circuits import CircuitReport, circuit_report, rotation_table
 from numsym.circuits.fve import FORMULAS
 from numsym.errors import InvalidArgumentError
+from numsym.lab import display
+from numsym.lab.run import RunFolder
 from numsym.models import LinearModularModel, ModularTransformer, load_pizza
-from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json, write_text
 
 ADDER = "adder"

@@ -5,10 +5,10 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from numsym import display
-from numsym.collection import Row, Table, collect, find
+from numsym.lab import display
+from numsym.lab.collection import Row, Table, collect, find
+from numsym.lab.run import RunFolder
 from numsym.means import Mean
-from numsym.runs import RunFolder
 from numsym.storage import new_folder, write_text
 
 FOLDER, RUNS, MEANS, MARKDOWN = "table", "runs.parquet", "means.parquet", "means.md"

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.alignment import Comparison, PairCounts, Rule
 from numsym.alignment.compare import hypotheses_of
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import MODEL, device_of, new_model, site_of, trained
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.storage import read_json
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 
 FIGURE = "comparison.png"
 

@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 
-from numsym import display, recipes
+from numsym import recipes
 from numsym.alignment import PairCounts, SearchSettings, Share
 from numsym.analyses import Side, align_across
 from numsym.analyses.cross_model import FILE
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.experiments.trained import device_of, new_model, trained
 from numsym.experiments.written import finish
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.storage import read_json
 from numsym.tasks import Task, load_task
-from numsym.tracking import Tracker
 
 FOLDER = "across"
 

@@ -10,14 +10,14 @@ from jaxtyping import Float
 from rich.table import Table
 from torch import Tensor
 
-from numsym import display
 from numsym.errors import NumsymError
 from numsym.experiments.adders import settings_of
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.probes import ResidueResult, Spectrum, residue, shuffled, spectrum
 from numsym.probes.sources import number_embeddings, number_tokens
-from numsym.runs import RunFolder
 from numsym.storage import write_text
-from numsym.tracking import Tracker
 
 FINDING = {"high": (2, 5, 10), "near zero": (3, 7, 9)}
 

@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from numsym import display
 from numsym._pyvene import pv
 from numsym.errors import check_at_least
 from numsym.experiments.adders import AdderTraining, Record, build, settings_of, train_adder
 from numsym.experiments.trained import device_of
 from numsym.interventions.fourier import FourierSubspaceIntervention, waves
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.storage import new_folder, write_text
 from numsym.tasks.addition import AdditionTask
-from numsym.tracking import Tracker
 
 PLACE = {"layer": 0, "component": "block_input", "unit": "pos"}
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from numsym import display
 from numsym.alignment import PairCounts, interchange_pairs, measured_pairs
 from numsym.analyses import Graded
 from numsym.analyses.graded import graded as measure
@@ -14,9 +13,10 @@ from numsym.errors import check_at_least
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 
 
 def run(config: Mapping[str, Any], folder: Path) -> dict[str, Graded]:

@@ -10,17 +10,17 @@ import torch
 from rich.table import Table
 from transformers import PreTrainedModel
 
-from numsym import display
 from numsym.alignment import Pairs, Share, interchange_pairs
 from numsym.alignment.markov import agrees, dependence, following, state_sites, telling
 from numsym.alignment.pairs import unexchanged
 from numsym.errors import InvalidArgumentError, check_at_least
 from numsym.experiments.trained import device_of, load_model, new_model, trained
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.programs import FULL
-from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json
 from numsym.tasks import Task, load_task
-from numsym.tracking import Tracker
 
 MODELS, TESTS = "models", "tests"
 MARKOV, CONTEXT = "up_down", "ctx_distr"

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from numsym import display
 from numsym.circuits import circuit_report
 from numsym.errors import InvalidArgumentError
-from numsym.modular_training import ModularTrainingSettings, build_adder, train_adder
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.storage import new_folder, read_json, write_json
 from numsym.tasks import ModularAddition, load_task
-from numsym.tracking import Tracker
+from numsym.training.modular import ModularTrainingSettings, build_adder, train_adder
 
 RESULT = "modular_adder.json"
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.alignment import AlignmentResult, Hypothesis, SearchSettings, align_many
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.experiments.clock_pizza import read_adder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
 from numsym.models import ModularTransformer
-from numsym.runs import RunFolder
 from numsym.storage import new_folder, write_json, write_text
 from numsym.tasks import ModularAddition
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.alignment import AlignmentResult, PairCounts, measured_pairs
 from numsym.analyses import Neurons
 from numsym.analyses.neurons import neurons as measure
@@ -12,9 +11,10 @@ from numsym.errors import check_between
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 
 
 def run(config: Mapping[str, Any], folder: Path) -> dict[str, Neurons]:

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.analyses import Curve
 from numsym.errors import check_at_least
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import MODEL, checkpoints_of, device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.storage import read_json
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 from numsym.training import evaluate
 
 

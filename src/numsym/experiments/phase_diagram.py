@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.circuits.report import MIN_CIRCULARITY
 from numsym.experiments.modular_adder import collect
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
 from numsym.storage import new_folder, write_json, write_text
 
 COLUMNS = (

@@ -5,11 +5,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from numsym import display
-from numsym.collection import Run, collect, find
 from numsym.experiments.claims import FUNCTIONS, Cell, Verdict, cells, verdicts
+from numsym.lab import display
+from numsym.lab.collection import Run, collect, find
+from numsym.lab.run import RunFolder
 from numsym.means import Mean
-from numsym.runs import RunFolder
 from numsym.storage import write_text
 
 PAGE = "replication.md"

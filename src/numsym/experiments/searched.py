@@ -6,14 +6,14 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from numsym import display
 from numsym.alignment import AlignmentResult, Hypothesis, PairCounts, SearchSettings, Site, align_many
 from numsym.alignment.align import check_options
 from numsym.errors import check_name
 from numsym.experiments.trained import device_of
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.tasks import Task
-from numsym.tracking import Tracker
 
 ALIGNMENTS_FOLDER = "alignments"
 

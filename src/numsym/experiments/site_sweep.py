@@ -6,16 +6,16 @@ from typing import Any
 
 from rich.table import Table
 
-from numsym import display
 from numsym.alignment import Hypothesis, Site, SiteSweep, sites_named, state_sites
 from numsym.errors import check_at_least
 from numsym.experiments.align import hypothesis
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import MODEL, device_of, new_model, trained
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.storage import read_json
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 
 FIGURE, MAP = "iia_map.png", "iia_map.json"
 

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from numsym import display
 from numsym.circuits.strength_value import StrengthValue, strength_value
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.trained import device_of, load_model, trained
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.models import TransformerLM
-from numsym.runs import RunFolder
 from numsym.tasks import load_task
 from numsym.tasks.counting import CountingTask
-from numsym.tracking import Tracker
 
 FIGURE = "strength_value.png"
 

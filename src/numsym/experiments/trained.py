@@ -9,14 +9,15 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from numsym import display, recipes
+from numsym import recipes
 from numsym.alignment import Site
 from numsym.errors import InvalidArgumentError
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.models import build
-from numsym.runs import RunFolder
 from numsym.storage import new_folder, write_json
 from numsym.tasks import Task
-from numsym.tracking import Tracker
 from numsym.training import as_dict, check_settings, evaluate, log_spaced, train
 
 MODEL, CHECKPOINTS = "model", "checkpoints"

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numsym import display
 from numsym.analyses import Trajectories
 from numsym.analyses.trajectories import trajectories as measure
 from numsym.errors import check_between
 from numsym.experiments.trained import device_of, new_model, site_of, trained
 from numsym.experiments.written import finish
-from numsym.runs import RunFolder
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 
 
 def run(config: Mapping[str, Any], folder: Path) -> Trajectories:

@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from numsym import display
 from numsym.errors import check_name
 from numsym.experiments.adders import (
     AdderTraining,
@@ -20,11 +19,12 @@ from numsym.experiments.adders import (
     train_adder,
 )
 from numsym.experiments.trained import device_of
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.probes import period_power, residue, spectrum
-from numsym.runs import RunFolder
 from numsym.storage import new_folder, read_json, write_json, write_text
 from numsym.tasks.addition import AdditionTask
-from numsym.tracking import Tracker
 
 ROUTES = {"single": 1, "multi": 3}
 """Tokens a number, by route: [F] compares one with three."""

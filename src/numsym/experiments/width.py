@@ -11,9 +11,9 @@ from numsym.experiments.over_training import show
 from numsym.experiments.searched import aligned
 from numsym.experiments.trained import MODEL, device_of, new_model, site_of, trained
 from numsym.experiments.written import finish, hypotheses
-from numsym.runs import RunFolder
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 from numsym.tasks import load_task
-from numsym.tracking import Tracker
 from numsym.training import evaluate
 
 

@@ -6,11 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numsym import display
 from numsym.alignment import Hypothesis
 from numsym.errors import check_name
-from numsym.runs import RunFolder
-from numsym.tracking import Tracker
+from numsym.lab import display
+from numsym.lab.run import RunFolder
+from numsym.lab.tracking import Tracker
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

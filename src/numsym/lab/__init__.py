@@ -1,0 +1,1 @@
+"""The laboratory: run folders, tracking, sweeps, collecting, and the command."""

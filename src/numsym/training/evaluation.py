@@ -1,0 +1,71 @@
+"""How well a model does on a task ([N] section 3.1)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from numsym.errors import check_at_least
+from numsym.models.logits import by_length, check_vocabulary, next_token_logits
+from numsym.tasks import Batch, Task
+
+EVALUATED = 256
+"""Trials that a model which does not pack evaluates at a time on a CPU."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Trial accuracy: the share of trials in which every predictable token is right ([N] section 3.1).
+
+    Attributes:
+        accuracy: over all numbers, each as likely as any other.
+        held_out: over the numbers that training never saw; `None` where there are none.
+        by_count: number -> accuracy.
+        trials: how many trials `accuracy` is over.
+    """
+
+    accuracy: float
+    held_out: float | None
+    by_count: dict[int, float]
+    trials: int
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, task: Task, *, n: int = 2000, generator: torch.Generator | None = None, seed: int = 1
+) -> Evaluation:
+    """Trial accuracy of `model` on fresh trials: overall, on held-out numbers, by number.
+
+    Args:
+        model: as for `train`; it is put in evaluation mode.
+        task: what to answer.
+        n: trials over all numbers, and again over the held-out ones.
+        generator: the source of trials; made from `seed` if not given.
+        seed: of the trials.
+
+    Raises:
+        ModelMismatchError: the model has fewer tokens than the task.
+    """
+    check_vocabulary(model, task)
+    check_at_least("n", n, 1)
+    model.eval()
+    generator = torch.Generator().manual_seed(seed) if generator is None else generator
+    right, counts = _right(model, task.sample(n, generator=generator))
+    by_count = {int(c): right[counts == c].float().mean().item() for c in counts.unique()}
+    held_out = None
+    if task.has_held_out:
+        held_out = _right(model, task.sample(n, generator=generator, split="held_out"))[0].float().mean().item()
+    return Evaluation(right.float().mean().item(), held_out, by_count, n)
+
+
+def _right(model: nn.Module, batch: Batch) -> tuple[Bool[Tensor, "batch"], Int[Tensor, "batch"]]:
+    """Which trials are right in every predictable token, and their numbers."""
+    batch = batch.to(next(model.parameters()).device)
+    right = torch.empty(len(batch), dtype=torch.bool, device=batch.input_ids.device)
+    for rows in by_length(model, batch, 1 + len(batch) // EVALUATED):
+        logits, targets, keep = next_token_logits(model, batch.rows(rows))
+        wrong = torch.zeros_like(keep)
+        wrong[keep] = logits.argmax(-1) != targets
+        right[rows] = ~wrong.any(1)
+    return right.cpu(), batch.counts.cpu()

@@ -1,0 +1,53 @@
+import pytest
+import torch
+from torch import nn
+
+from numsym.errors import InvalidArgumentError, ModelMismatchError
+from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.tasks import MultiObject
+from numsym.training import evaluation
+from numsym.training.evaluation import evaluate
+
+
+class Oracle(nn.Module):
+    """Answers by counting in plain Python; wrong by one for the number 2."""
+
+    def __init__(self, task):
+        super().__init__()
+        self.task, self.anchor = task, nn.Parameter(torch.zeros(()))
+
+    def forward(self, input_ids, attention_mask=None):
+        logits = torch.zeros(*input_ids.shape, self.task.vocab_size)
+        for row, ids in enumerate(input_ids.tolist()):
+            words = [self.task.vocabulary.tokens[i] for i in ids]
+            for t in range(len(words)):
+                seen = sum(w.startswith("D") for w in words[: t + 1])
+                left = seen - words[: t + 1].count("R") + (seen == 2)
+                logits[row, t, self.task.vocabulary.tokens.index("R" if left > 0 else "E")] = 1
+        return {"logits": logits}
+
+
+def test_a_trial_is_right_only_when_every_predictable_token_is():
+    task = MultiObject(counts=range(1, 5), held_out=(2,))
+    result = evaluate(Oracle(task), task, n=200)
+    assert result.by_count == {1: 1.0, 2: 0.0, 3: 1.0, 4: 1.0}
+    assert result.held_out == 0.0
+    assert 0.6 < result.accuracy < 0.9
+
+
+def test_trials_evaluated_in_parts_of_like_lengths_keep_their_places(monkeypatch, generator):
+    task = MultiObject(counts=range(1, 5), held_out=())
+    trials = task.sample(60, generator=generator)
+    monkeypatch.setattr(evaluation, "EVALUATED", 16)
+    right, counts = evaluation._right(Oracle(task), trials)
+    assert right.tolist() == (trials.counts != 2).tolist()
+    assert counts.tolist() == trials.counts.tolist()
+    assert len(set(right.tolist())) == 2
+
+
+def test_bad_arguments_come_before_the_work():
+    task = MultiObject()
+    with pytest.raises(ModelMismatchError, match="vocab_size=4 of the model is not allowed: multi_object has 9 tokens"):
+        evaluate(RecurrentLM(RecurrentConfig(vocab_size=4)), task)
+    with pytest.raises(InvalidArgumentError, match="n=0 is not allowed"):
+        evaluate(RecurrentLM(RecurrentConfig(vocab_size=task.vocab_size)), task, n=0)
