@@ -4,7 +4,7 @@ from pyarrow import parquet
 from numsym.errors import InvalidArgumentError
 from numsym.experiments.collect import cell, run, to_parquet
 from numsym.lab.run import RunFolder, write_failure
-from numsym.means import Mean
+from numsym.shares import Mean
 
 
 @pytest.fixture

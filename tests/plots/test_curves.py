@@ -1,8 +1,8 @@
 import matplotlib.pyplot as plt
 
-from numsym.alignment.statistics import Share
 from numsym.analyses import Curve, Point
 from numsym.plots.curves import curves
+from numsym.shares import Share
 
 
 def share(value):

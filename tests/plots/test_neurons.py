@@ -1,8 +1,8 @@
 import matplotlib.pyplot as plt
 
-from numsym.alignment.statistics import Share
 from numsym.analyses import Neurons
 from numsym.plots.neurons import single_neurons
+from numsym.shares import Share
 
 
 def share(value):

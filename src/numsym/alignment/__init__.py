@@ -5,15 +5,15 @@ from numsym.alignment.compare import Comparison, compare
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.engines.choice import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
-from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
+from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, measured_pairs, named
 from numsym.alignment.markov import Dependence, Following, dependence, following, state_sites
 from numsym.alignment.pairs import Pairs, interchange_pairs, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import SearchSettings
 from numsym.alignment.site import Site
 from numsym.alignment.site_sweep import SiteSweep, sites_named, sweep_sites
-from numsym.alignment.statistics import Difference, Share
 from numsym.alignment.verdicts import Rule
+from numsym.shares import Difference, Share
 
 __all__ = [
     "ALIGNMENTS",
@@ -23,6 +23,7 @@ __all__ = [
     "Dependence",
     "Difference",
     "Following",
+    "Hypotheses",
     "Hypothesis",
     "Measurement",
     "PairCounts",
@@ -40,6 +41,7 @@ __all__ = [
     "following",
     "interchange_pairs",
     "measured_pairs",
+    "named",
     "right_of",
     "sites_named",
     "state_sites",

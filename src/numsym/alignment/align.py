@@ -1,8 +1,8 @@
 """The front door: align a program's variables with a model, and measure how far to believe it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,50 +15,93 @@ from numsym.alignment.engines.free_running import free_running
 from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
-from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym.alignment.hypotheses import Drawn, Hypotheses, Hypothesis, PairCounts, named
 from numsym.alignment.pairs import Positions
-from numsym.alignment.result import AlignmentResult, Measurement, hash_of
-from numsym.alignment.search import Engine, Progress, SearchSettings, search
+from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.alignment.search import Engine, Progress, SearchSettings
+from numsym.alignment.search import search as run_search
 from numsym.alignment.site import Site
-from numsym.alignment.statistics import Share
-from numsym.errors import check_at_least, check_between, check_name
+from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
+from numsym.models.weights import hash_of
+from numsym.results import plain
+from numsym.run import NO_RUN, NoRun, Stage
+from numsym.shares import Share
 from numsym.tasks import Task
+
+FOLDER = "alignments/"
+"""Where a run keeps them."""
+
+FEW = 3
+"""So many IIAs are shown by name while they are searched for; of more, the mean."""
 
 
 def align(
     model: nn.Module,
     task: Task,
     *,
-    program: str = "up_down",
-    variable: str | Sequence[str] = "count",
-    alignment: str = "linear",
+    program: str | None = None,
+    variable: str | Sequence[str] | None = None,
+    alignment: str | None = None,
     subspace_dim: int | None = None,
+    site: str | Site = "state",
+    positions: Positions | None = None,
+    search: Options[SearchSettings] = None,
+    pairs: Options[PairCounts] = None,
+    controls: bool | Sequence[str] = True,
+    engine: str = "auto",
     seed: int = 0,
-    **options: Any,
+    run: NoRun = NO_RUN,
 ) -> AlignmentResult:
-    """Search for an alignment of one hypothesis; see `Hypothesis` for these arguments and `align_many` for the others.
+    """Search for an alignment of one variable of a program with a model, and measure how far to believe it.
+
+    Args:
+        model: any model that pyvene knows (`numsym.models.load`); it comes back as it was.
+        task: what the model does; it says what is searched for where that is not given.
+        program: a program of the task.
+        variable: one of its variables, several (each its own block), or "full".
+        alignment: the function; see `Hypothesis` for this and the next.
+        subspace_dim: coordinates of each variable.
+        site: where to intervene; see `align_many` for this and the rest.
+        positions: where in the trials.
+        search: its settings, such as `{"max_steps": 500}`.
+        pairs: how many, such as `{"train": 1000}`.
+        controls: which.
+        engine: the route through the model.
+        seed: of the pairs, of the start and of the order of the pairs.
+        run: where the result is kept.
+
+    Raises:
+        ValueError: an argument is not allowed; the message names it, its value and what is.
 
     Example:
-        >>> result = align(model, task, program="up_down", variable="count", alignment="linear")  # doctest: +SKIP
-        >>> result.iia, result.heldout_iia, result.floor, result.ceiling  # doctest: +SKIP
+        >>> task = numsym.tasks.MultiObject(counts=range(1, 4))
+        >>> model = numsym.models.counting_gru(task)
+        >>> found = numsym.align(
+        ...     model, task, subspace_dim=1, controls=("floor",),
+        ...     search={"max_steps": 2}, pairs={"train": 50, "validation": 20, "test": 20},
+        ... )
+        >>> found.program, found.variables
+        ('up_down', ('count',))
     """
-    return align_many(model, task, [Hypothesis(program, variable, alignment, subspace_dim, seed)], **options)[0]
+    wanted = Hypothesis(program, variable, alignment, subspace_dim, seed)
+    options = (site, positions, search, pairs, controls, engine)
+    return _aligned(model, task, named([wanted], task), *options, run, None)[0]
 
 
 def align_many(
     model: nn.Module,
     task: Task,
-    hypotheses: Sequence[Hypothesis],
+    hypotheses: Hypotheses | None = None,
     *,
     site: str | Site = "state",
-    settings: SearchSettings | None = None,
-    pairs: PairCounts | None = None,
     positions: Positions | None = None,
+    search: Options[SearchSettings] = None,
+    pairs: Options[PairCounts] = None,
     controls: bool | Sequence[str] = True,
     engine: str = "auto",
+    run: NoRun = NO_RUN,
     on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
-    **changes: Any,
 ) -> list[AlignmentResult]:
     """Search for several alignments over one frozen model, as one batch where the fast engine supports them.
 
@@ -67,39 +110,83 @@ def align_many(
     IIA is then measured on pairs that were neither trained on nor chosen by, of training numbers and of held-out ones.
 
     Args:
-        model: any model that pyvene knows (`numsym.models.register`); its weights and mode are left as they are.
+        model: any model that pyvene knows (`numsym.models.load`, `numsym.models.register`); it comes back as it was.
         task: what the model does.
-        hypotheses: what to search for.
+        hypotheses: what to search for, in a list, or by the names that a run keeps them under; the task's own if not
+            given.
         site: where to intervene, "component" or "component:layer".
-        settings: of the search; single fields may also be given by name, such as `max_steps=1000`.
-        pairs: how many; single fields also as `train_pairs`, `validation_pairs`, `test_pairs`.
         positions: intervene only where these variables have these values, such as `{"phase": 1, "count": (1, 10)}`.
+        search: a `SearchSettings`, or some of its fields, such as `{"max_steps": 500}`.
+        pairs: a `PairCounts`, or some of its fields: how many to train on, to stop by, and to measure on.
         controls: True for all of `numsym.alignment.controls.CONTROLS`, False for none, or their names.
         engine: "resumed" (fast: recurrent models, and transformers trained here), "pyvene" (any, the reference), or
             "auto".
+        run: where the results are kept: those that are there are read, the others are searched for together.
         on_check: called with the index of a hypothesis and each record of its search.
-        changes: fields of `settings` and `pairs`.
 
     Raises:
         ValueError: an argument is not allowed; the message names it, its value and what is.
     """
-    settings, pairs = _changed(settings or SearchSettings(), pairs or PairCounts(), changes)
-    wanted = check_options(settings, pairs, controls, engine)
-    site = Site.of(site)
+    options = (site, positions, search, pairs, controls, engine)
+    return _aligned(model, task, named(hypotheses, task), *options, run, on_check)
+
+
+def _aligned(
+    model: nn.Module,
+    task: Task,
+    hypotheses: Mapping[str, Hypothesis],
+    site: str | Site,
+    positions: Positions | None,
+    search: Options[SearchSettings],
+    pairs: Options[PairCounts],
+    controls: bool | Sequence[str],
+    engine: str,
+    run: NoRun,
+    on_check: Callable[[int, dict[str, float | int]], Any] | None,
+) -> list[AlignmentResult]:
+    settings, counts, site = options_of(SearchSettings, search), options_of(PairCounts, pairs), Site.of(site)
+    wanted = check_options(settings, counts, controls, engine)
     check_vocabulary(model, task)
     width = site.check(model)
-    checked = [hypothesis.checked(task, width) for hypothesis in hypotheses]
-    with frozen(model):
-        return _Run(model, task, checked, site, settings, pairs, positions, wanted, engine, on_check).results()
+    checked = {name: hypothesis.checked(task, width) for name, hypothesis in hypotheses.items()}
+
+    def make(missing: Sequence[str]) -> dict[str, AlignmentResult]:
+        labels = [name.removeprefix(FOLDER) for name in missing]
+        with frozen(model), run.stage("alignment", settings.max_steps) as stage:
+            watch = _Watch(stage, labels, on_check)
+            sought = [checked[name] for name in labels]
+            found = _Run(model, task, sought, site, settings, counts, positions, wanted, engine, watch).results()
+        return dict(zip(missing, found, strict=True))
+
+    names = [FOLDER + name for name in checked]
+    asked = {} if run is NO_RUN else _asked(model, task, checked, site, positions, settings, counts, wanted, engine)
+    found = run.keep_all(names, make, lambda path: AlignmentResult.load(path, model), asked=asked)
+    return [found[name] for name in names]
 
 
-def _changed(settings: SearchSettings, pairs: PairCounts, changes: dict[str, Any]) -> tuple[SearchSettings, PairCounts]:
-    counts = {f"{name}_pairs": name for name in vars(pairs)}
-    for name in changes:
-        check_name("argument of align", name, (*vars(settings), *counts))
-    settings = replace(settings, **{name: value for name, value in changes.items() if name not in counts})
-    pairs = replace(pairs, **{counts[name]: value for name, value in changes.items() if name in counts})
-    return settings, pairs
+def _asked(model: nn.Module, task: Task, hypotheses: Mapping[str, Hypothesis], *rest: Any) -> dict[str, dict[str, Any]]:
+    names = ("site", "positions", "search", "pairs", "controls", "engine")
+    shared = {"task": task.asked(), "weights": hash_of(model), **dict(zip(names, map(plain, rest), strict=True))}
+    shared["site"] = str(rest[0])
+    return {FOLDER + name: {"hypothesis": plain(one), **shared} for name, one in hypotheses.items()}
+
+
+@dataclass
+class _Watch:
+    """Shows a search: few IIAs by name, of more the mean."""
+
+    stage: Stage
+    names: list[str]
+    on_check: Callable[[int, dict[str, float | int]], Any] | None
+    shown: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, index: int, record: dict[str, float | int]) -> None:
+        self.shown[self.names[index]] = record["iia"]
+        mean = {f"mean IIA of {len(self.names)}": sum(self.shown.values()) / len(self.shown)}
+        self.stage.to(int(record["step"]), **(self.shown if len(self.names) <= FEW else mean))
+        self.stage.record(self.names[index], record)
+        if self.on_check is not None:
+            self.on_check(index, record)
 
 
 def check_options(
@@ -195,7 +282,7 @@ class _Run:
         engine = engine_for(model, self.site, self._interventions, self.engine_name)
         report = None if on_check is None else lambda i, record: on_check(i, record) if i < reported else None
         training, validation = [d.train for d in data], [d.validation for d in data]
-        return engine, search(engine, training, validation, [h.seed for h in hypotheses], self.settings, report)
+        return engine, run_search(engine, training, validation, [h.seed for h in hypotheses], self.settings, report)
 
     def _references(self, data: Drawn, hypothesis: Hypothesis) -> dict[str, Share]:
         """The controls that need no search."""

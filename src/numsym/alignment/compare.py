@@ -22,10 +22,11 @@ from torch import nn
 from numsym.alignment.align import align_many
 from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
 from numsym.alignment.pairs import Pairs, Positions
-from numsym.alignment.result import AlignmentResult, plain
+from numsym.alignment.result import AlignmentResult
 from numsym.alignment.verdicts import Contrast, Rule, Tested, Verdict, contrast, verdicts_on
 from numsym.errors import InvalidArgumentError
 from numsym.programs import FULL
+from numsym.results import plain
 from numsym.storage import new_folder, write_json
 from numsym.tasks import Task
 

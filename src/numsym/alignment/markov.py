@@ -26,9 +26,9 @@ from numsym.alignment.align import frozen
 from numsym.alignment.engines.pyvene import device_of, score
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.site import Site
-from numsym.alignment.statistics import Share
 from numsym.alignment.verdicts import told_apart
 from numsym.errors import InvalidArgumentError, UnknownNameError
+from numsym.shares import Share
 
 CHUNK = 250
 """Pairs that run at a time."""

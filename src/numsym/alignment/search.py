@@ -57,7 +57,7 @@ class SearchSettings:
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
     """
 
-    max_steps: int = 5000
+    max_steps: int = 2000
     batch_size: int = 128
     learning_rate: float | int = 1e-3
     check_every: int = 100

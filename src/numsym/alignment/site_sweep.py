@@ -11,10 +11,11 @@ from numsym._pyvene import layer_count
 from numsym.alignment.align import align_many
 from numsym.alignment.hypotheses import Hypothesis
 from numsym.alignment.markov import state_sites
-from numsym.alignment.result import AlignmentResult, plain
+from numsym.alignment.result import AlignmentResult
 from numsym.alignment.site import Site
-from numsym.alignment.statistics import Share
 from numsym.errors import InvalidArgumentError, check_at_least
+from numsym.results import plain
+from numsym.shares import Share
 from numsym.storage import write_json
 from numsym.tasks import Task
 

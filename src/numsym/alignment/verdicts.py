@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from numsym.alignment.engines.choice import right_of
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.result import AlignmentResult
-from numsym.alignment.statistics import Difference, Share
 from numsym.errors import check_between
 from numsym.programs import FULL
+from numsym.shares import Difference, Share
 
 LEVEL = 0.05
 """The probability below which McNemar's test says that two hypotheses differ, times the number of other programs."""

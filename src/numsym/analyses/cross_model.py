@@ -25,12 +25,13 @@ from numsym.alignment.engines.cross import ALL, CrossEngine, Direction, Joint, S
 from numsym.alignment.engines.pyvene import unintervened
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.result import hash_of, plain
 from numsym.alignment.search import Progress, correct, search
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import LinearAlignmentIntervention
 from numsym.models import RecurrentLM
 from numsym.models.logits import check_vocabulary
+from numsym.models.weights import hash_of
+from numsym.results import plain
 from numsym.storage import new_folder, write_json
 
 FUNCTIONS = ("linear", "orthogonal")

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from numsym.alignment import AlignmentResult, Hypothesis, Share, align_many
-from numsym.alignment.result import plain
-from numsym.alignment.statistics import spearman
 from numsym.errors import InvalidArgumentError
+from numsym.results import plain
+from numsym.shares import spearman
 from numsym.tasks import Task
 from numsym.training import evaluate
 

@@ -10,8 +10,8 @@ from torch import nn
 from numsym.alignment import Pairs, Share, Site
 from numsym.alignment.controls import exchanged_neurons, probe_weights
 from numsym.alignment.engines.pyvene import unintervened
-from numsym.alignment.result import plain
 from numsym.errors import check_between
+from numsym.results import plain
 
 GREEDY_PAIRS = 300
 """Training pairs by which the greedy choice is made."""

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from numsym.alignment.statistics import Share
 from numsym.lab.collection import Run
-from numsym.means import Mean
+from numsym.shares import Mean, Share
 
 HIGH = 0.90
 """IIA from which an alignment counts as high."""

@@ -8,7 +8,7 @@ from typing import Any
 from numsym.lab import display
 from numsym.lab.collection import Row, Table, collect, find
 from numsym.lab.run import RunFolder
-from numsym.means import Mean
+from numsym.shares import Mean
 from numsym.storage import new_folder, write_text
 
 FOLDER, RUNS, MEANS, MARKDOWN = "table", "runs.parquet", "means.parquet", "means.md"

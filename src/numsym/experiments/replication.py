@@ -9,7 +9,7 @@ from numsym.experiments.claims import FUNCTIONS, Cell, Verdict, cells, verdicts
 from numsym.lab import display
 from numsym.lab.collection import Run, collect, find
 from numsym.lab.run import RunFolder
-from numsym.means import Mean
+from numsym.shares import Mean
 from numsym.storage import write_text
 
 PAGE = "replication.md"

@@ -14,7 +14,7 @@ import yaml
 
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.lab.run import CONFIG, FAILURE, RESULTS, VERSIONS
-from numsym.means import Mean
+from numsym.shares import Mean
 from numsym.storage import read_json
 
 SEED = "seed"

@@ -9,6 +9,7 @@ from numsym.models.modular_linear import LinearModularConfig, LinearModularModel
 from numsym.models.pizza import load_pizza
 from numsym.models.recurrent import RecurrentConfig, RecurrentLM, RecurrentOutput
 from numsym.models.transformer import TransformerConfig, TransformerLM, TransformerOutput
+from numsym.models.weights import hash_of, read_model
 
 __all__ = [
     "SPLIT_HEADS",
@@ -27,7 +28,9 @@ __all__ = [
     "components_of",
     "counting_gru",
     "counting_transformer",
+    "hash_of",
     "load",
     "load_pizza",
+    "read_model",
     "register",
 ]

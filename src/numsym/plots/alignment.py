@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from numsym.alignment import AlignmentResult, Share
-from numsym.plots.style import COLOURS, STYLE
+from numsym.figures import COLOURS, STYLE
 
 
 def iia_by_count(results: Sequence[AlignmentResult], names: Sequence[str]) -> Figure:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from numsym.alignment.compare import Comparison
 from numsym.alignment.verdicts import Tested
-from numsym.plots.style import COLOURS, STYLE
+from numsym.figures import COLOURS, STYLE
 
 MARKS = {"floor": "|", "permuted": "x", "untrained": "v", "ceiling": "s"}
 

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from numsym.plots.style import COLOURS, STYLE
+from numsym.figures import COLOURS, STYLE
 
 MARKS = {"floor": "|", "permuted": "x", "untrained": "v"}
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from numsym.alignment import Share
 from numsym.analyses.curves import Curve
-from numsym.plots.style import COLOURS, STYLE
+from numsym.figures import COLOURS, STYLE
 
 
 def curves(*found: Curve, accuracy: bool = True) -> Figure:

@@ -6,8 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from numsym.alignment import Share
 from numsym.analyses.neurons import Neurons
-from numsym.plots.alignment import points
-from numsym.plots.style import COLOURS, STYLE
+from numsym.figures import COLOURS, STYLE, points
 
 CHOSEN = {"probe": "chosen by a probe", "greedy": "chosen greedily"}
 

@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from numsym.experiments.claims import Cell
-from numsym.plots.alignment import points
-from numsym.plots.style import COLOURS, STYLE
+from numsym.figures import COLOURS, STYLE, points
 
 FUNCTIONS = {"orthogonal": "DAS", "linear": "LAF"}
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from numsym.alignment.site_sweep import SiteSweep
-from numsym.plots.style import STYLE
+from numsym.figures import STYLE
 
 FEW = 5
 """Cells with fewer pairs than this are left empty."""

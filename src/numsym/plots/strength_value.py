@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 
 from numsym.circuits.strength_value import KINDS, StrengthValue
-from numsym.plots.style import COLOURS, STYLE
+from numsym.figures import COLOURS, STYLE
 
 POINTS = 400
 """Points shown of each kind in each panel."""

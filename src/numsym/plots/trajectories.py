@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from numsym.analyses.trajectories import Trajectories
-from numsym.plots.style import STYLE
+from numsym.figures import STYLE
 
 
 def paths(found: Trajectories) -> Figure:

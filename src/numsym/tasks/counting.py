@@ -52,6 +52,11 @@ class CountingTask(CountedTask):
         self._vocabulary = CountingVocabulary(tokens, demonstration=demonstration, response=tokens.index(self.response))
 
     @property
+    def search(self) -> tuple[str, str]:
+        """Up-Down's count."""
+        return "up_down", "count"
+
+    @property
     def vocabulary(self) -> CountingVocabulary:
         """The tokens."""
         return self._vocabulary

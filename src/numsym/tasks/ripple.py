@@ -47,6 +47,11 @@ class RippleAddition(OperandTask):
         self._vocabulary = AdditionVocabulary.build(base)
 
     @property
+    def search(self) -> tuple[str, str]:
+        """The carry into the middle column."""
+        return "ripple_carry", f"carry_{max(1, self.digits // 2)}"
+
+    @property
     def vocabulary(self) -> AdditionVocabulary:
         """The tokens; the id of a digit is the digit."""
         return self._vocabulary

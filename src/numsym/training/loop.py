@@ -3,8 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +13,16 @@ from torch import Tensor, nn
 
 from numsym.errors import check_at_least, check_between, check_name
 from numsym.models.logits import by_length, check_vocabulary, next_token_logits
+from numsym.models.weights import hash_of, read_weights, write_weights
+from numsym.results import plain, rebuilt
+from numsym.run import NO_RUN, NoRun
+from numsym.storage import read_json, write_json
 from numsym.tasks import Batch, Task
 from numsym.training.evaluation import Evaluation, evaluate
 
 logger = logging.getLogger(__name__)
+
+TRAINING = "training.json"
 
 POOL = 32
 """Batches sampled at a time: sampling costs the same number of steps for one trial as for thousands."""
@@ -40,12 +47,14 @@ class TrainingLog:
         seconds: wall time, checks included.
         records: one a check, with `step`, `loss` (mean cross-entropy of predictable tokens, in nats, since the last
             check) and `accuracy`.
+        evaluation: of the trained model, where it was trained in a run.
     """
 
     reached: bool = False
     steps: int = 0
     seconds: float = 0.0
     records: list[dict[str, float | int]] = field(default_factory=list)
+    evaluation: Evaluation | None = None
 
 
 def train(
@@ -63,6 +72,8 @@ def train(
     on_check: Callable[[dict[str, float | int]], Any] | None = None,
     keep_at: Collection[int] = (),
     on_keep: Callable[[int], Any] | None = None,
+    run: NoRun = NO_RUN,
+    name: str = "model",
 ) -> TrainingLog:
     """Train `model` in place on the numbers of `task` that are not held out, until its trials are right.
 
@@ -84,6 +95,8 @@ def train(
         keep_at: steps after which `on_keep` is called with their number, 0 for the start, such as `log_spaced` gives;
             the last step taken is always among them.
         on_keep: what keeps the weights, in memory or in a folder.
+        run: where the trained model is kept, as `name`; one that is there is read, and not trained again.
+        name: of the part of the run.
 
     Raises:
         ModelMismatchError: the model has fewer tokens than the task.
@@ -92,13 +105,46 @@ def train(
     check_vocabulary(model, task)
     limits = {"learning_rate": learning_rate, "clip": clip, "stop_at": stop_at, "schedule": schedule}
     check_settings({"steps": steps, "batch_size": batch_size, "check_every": check_every, **limits})
-    generator = torch.Generator().manual_seed(seed)
-    watch = _Watch(model, task, steps, stop_at, check_every, generator, on_check, keep_at, on_keep)
-    watch.start()
-    for loss in _losses(model, task, steps, batch_size, learning_rate, clip, schedule, generator):
-        if watch.reached_after(loss):
-            break
-    return watch.end()
+    settings = {**limits, "steps": steps, "batch_size": batch_size, "check_every": check_every, "seed": seed}
+
+    def make() -> TrainingLog:
+        generator = torch.Generator().manual_seed(seed)
+        with run.stage("training" if name == "model" else name, steps) as stage:
+
+            def check(record: dict[str, float | int]) -> None:
+                stage.to(int(record["step"]), loss=record["loss"], accuracy=record["accuracy"])
+                stage.record("training" if name == "model" else name, record)
+                if on_check is not None:
+                    on_check(record)
+
+            watch = _Watch(model, task, steps, stop_at, check_every, generator, check, keep_at, on_keep)
+            watch.start()
+            for loss in _losses(model, task, steps, batch_size, learning_rate, clip, schedule, generator):
+                if watch.reached_after(loss):
+                    break
+            return watch.end()
+
+    def save(log: TrainingLog, folder: Path) -> None:
+        log.evaluation = evaluate(model, task)
+        write_weights(model, folder)
+        written = {
+            "log": {k: v for k, v in plain(log).items() if k != "evaluation"},
+            "evaluation": plain(log.evaluation),
+        }
+        write_json(folder / TRAINING, written)
+
+    def load(folder: Path) -> TrainingLog:
+        read_weights(model, folder)
+        model.eval()
+        read = read_json(folder / TRAINING)
+        return rebuilt(TrainingLog, {**read["log"], "evaluation": read["evaluation"]})
+
+    asked = (
+        {"task": task.asked(), **settings, "weights": hash_of(model), "kept": list(keep_at)}
+        if run is not NO_RUN
+        else {}
+    )
+    return run.keep(name, make, load, save=save, asked=asked)
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -226,11 +272,3 @@ def _batches(task: Task, size: int, generator: torch.Generator, device: torch.de
         for start in range(0, size * POOL, size):
             rows = slice(start, start + size)
             yield pool.rows(rows).to(device)
-
-
-def as_dict(result: Evaluation | TrainingLog) -> dict[str, Any]:
-    """A result as plain values for JSON; numbers that are keys become text."""
-    return {
-        name: {str(k): v for k, v in value.items()} if isinstance(value, dict) else value
-        for name, value in asdict(result).items()
-    }

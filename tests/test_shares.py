@@ -1,10 +1,12 @@
+from math import comb
+
 import pytest
 import scipy.stats
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numsym.alignment.statistics import Difference, Share, mcnemar, shares_by, spearman
+from numsym.shares import Difference, Mean, Share, shares_by, spearman
 
 
 @pytest.mark.parametrize(
@@ -59,9 +61,10 @@ def test_a_paired_difference_covers_the_truth_as_often_as_it_says(generator):
 
 
 def test_mcnemar_is_the_binomial_test():
-    for one, other in ((0, 0), (3, 3), (1, 9), (25, 4), (300, 200)):
-        expected = scipy.stats.binomtest(one, one + other).pvalue if one + other else 1.0
-        assert mcnemar(one, other) == pytest.approx(expected)
+    for one, other in ((0, 0), (3, 3), (1, 9), (25, 4)):
+        first = torch.tensor([True] * one + [False] * other + [True])
+        expected = min(1.0, 2 * sum(comb(one + other, i) for i in range(min(one, other) + 1)) / 2 ** (one + other))
+        assert Difference.of(first, torch.cat([~first[:-1], first[-1:]])).p == pytest.approx(expected)
 
 
 def test_the_same_answers_do_not_differ():
@@ -84,3 +87,12 @@ def test_joined_shares_are_the_share_of_all_answers(generator):
     assert Share.joined(
         [Share.of(right[:20]), Share.of(right[20:50]), Share.of(right[50:]), Share.of(right[:0])]
     ) == Share.of(right)
+
+
+def test_a_mean_has_students_interval_and_one_value_has_none():
+    mean = Mean.of([0.7, 0.9, 0.8])
+    assert (mean.value, mean.n) == (pytest.approx(0.8), 3)
+    assert mean.high - 0.8 == pytest.approx(0.8 - mean.low) == pytest.approx(4.302652729749462 * 0.1 / 3**0.5)
+    alone = Mean.of([0.5])
+    assert alone.value == 0.5
+    assert alone.low != alone.low

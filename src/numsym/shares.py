@@ -1,14 +1,12 @@
-"""How sure a share is: Wilson intervals, shares by group, paired differences, rank correlation."""
+"""How sure a number is: shares with Wilson intervals, means over seeds, paired differences, rank correlation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import sqrt
+from statistics import fmean, stdev
 
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
-
-Z95 = 1.959963984540054
-"""The 97.5 % point of the normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +41,43 @@ class Share:
     @classmethod
     def of_counts(cls, right: int, n: int) -> "Share":
         """The share of `right` among `n` answers."""
+        from scipy.stats import binomtest
+
         if n == 0:
             return cls(float("nan"), 0.0, 1.0, 0)
-        p = right / n
-        centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-        half = Z95 * sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
-        return cls(p, max(0.0, centre - half), min(1.0, centre + half), n)
+        interval = binomtest(right, n).proportion_ci(method="wilson")
+        return cls(right / n, float(interval.low), float(interval.high), n)
 
 
 def shares_by(right: Bool[Tensor, "batch"], group: Int[Tensor, "batch"]) -> dict[int, Share]:
     """The share of each group, by group value in rising order."""
     return {int(value): Share.of(right[group == value]) for value in group.unique()}
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds with its 95 % interval.
+
+    Attributes:
+        value: the mean.
+        low, high: Student's t-interval over the `n` values, which takes them for draws from one normal distribution;
+            NaN where n is 1. It is not cut at the ends of a scale.
+        n: how many values.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Mean":
+        """The mean of at least one value."""
+        from scipy.special import stdtrit
+
+        n, middle = len(values), fmean(values)
+        half = float(stdtrit(n - 1, 0.975)) * stdev(values) / sqrt(n) if n > 1 else float("nan")
+        return cls(middle, middle - half, middle + half, n)
 
 
 @dataclass(frozen=True)
@@ -80,6 +104,8 @@ class Difference:
     @classmethod
     def of(cls, first: Bool[Tensor, "batch"], second: Bool[Tensor, "batch"]) -> "Difference | None":
         """The difference on questions in the same order, or `None` where there are none."""
+        from scipy.stats import binomtest
+
         n = first.numel()
         if n == 0:
             return None
@@ -90,26 +116,13 @@ class Difference:
         a, b = Share.of(first), Share.of(second)
         down, up = (a.value - a.low, b.high - b.value), (a.high - a.value, b.value - b.low)
         low, high = (sqrt(max(0.0, x * x - 2 * phi * x * y + y * y)) for x, y in (down, up))
-        value = a.value - b.value
-        return cls(value, max(-1.0, value - low), min(1.0, value + high), one, other, mcnemar(one, other), n)
-
-
-def mcnemar(one: int, other: int) -> float:
-    """The two-sided exact probability of a split of one + other coins at least as uneven as this."""
-    flips = one + other
-    return min(1.0, 2 * sum(comb(flips, i) for i in range(min(one, other) + 1)) / 2**flips)
+        value, p = a.value - b.value, float(binomtest(one, one + other).pvalue) if one + other else 1.0
+        return cls(value, max(-1.0, value - low), min(1.0, value + high), one, other, p, n)
 
 
 def spearman(x: Shaped[Tensor, "n"], y: Shaped[Tensor, "n"]) -> float | None:
     """Spearman's rank correlation, ties given their mean rank; `None` where one of the two does not vary."""
-    ranks = [_ranks(values) for values in (x, y)]
-    first, second = (rank - rank.mean() for rank in ranks)
-    spread = (first.norm() * second.norm()).item()
-    return (first @ second).item() / spread if spread else None
+    from scipy.stats import spearmanr
 
-
-def _ranks(values: Tensor) -> Tensor:
-    """Ranks from 0, ties with the mean of theirs."""
-    _, group, size = values.unique(return_inverse=True, return_counts=True)
-    last = size.cumsum(0).double()
-    return (last - (size.double() + 1) / 2)[group]
+    varies = all(len(values) > 1 and bool((values != values[0]).any()) for values in (x, y))
+    return float(spearmanr(x.cpu().numpy(), y.cpu().numpy()).statistic) if varies else None

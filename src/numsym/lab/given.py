@@ -1,0 +1,212 @@
+"""What the command gives a study: what each of its arguments is, by name, from a composed configuration."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, get_type_hints
+
+import torch
+from torch import nn
+
+from numsym import recipes
+from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site
+from numsym.alignment.functions import ALIGNMENTS
+from numsym.errors import InvalidArgumentError, check_name
+from numsym.interventions import load_config
+from numsym.models import build, read_model
+from numsym.results import rebuilt
+from numsym.run import NoRun
+from numsym.tasks import Task, load_task
+from numsym.training import check_settings, evaluate, train
+
+STANDARD = ("site", "pairs", "controls", "engine", "seed")
+
+TRAINING = set(inspect.signature(train).parameters) - {"model", "task", "seed", "run", "on_check", "keep_at", "on_keep"}
+"""What the `training` of a task recipe may say."""
+
+
+class Given:
+    """The arguments of a study, from a configuration.
+
+    Args:
+        config: composed and resolved.
+        run: where models are trained and kept; in a rehearsal nothing is trained.
+        rehearsal: whether models are given as they start.
+    """
+
+    def __init__(self, config: Mapping[str, Any], run: NoRun, *, rehearsal: bool = False):
+        self.config, self.run, self.rehearsal = config, run, rehearsal
+        for plugin in config.get("plugins") or ():
+            importlib.import_module(plugin)
+
+    def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
+        """Everything that the study takes, but its `run`."""
+        hints, own = get_type_hints(study), self.config["experiment"]
+        made: dict[str, Any] = {}
+        for name in inspect.signature(study).parameters:
+            if name == "run":
+                continue
+            if name in own:
+                made[name] = rebuilt(hints[name], own[name])
+            elif name in STANDARD and name in self.config:
+                made[name] = self._standard(name, self.config[name])
+            elif hasattr(type(self), name):
+                made[name] = getattr(self, name)
+        return made
+
+    def _standard(self, name: str, value: Any) -> Any:
+        if name == "pairs":
+            return PairCounts(**value)
+        if name == "site":
+            return Site.of(value or self.recipe.get("site") or "state")
+        return tuple(value) if isinstance(value, list) else value
+
+    @property
+    def engine(self) -> str:
+        """The route through the model."""
+        return self.config["search"]["engine"]
+
+    @property
+    def search(self) -> SearchSettings:
+        """Of the search."""
+        return SearchSettings(**{name: value for name, value in self.config["search"].items() if name != "engine"})
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device that the configuration names; "auto" takes CUDA where it is present.
+
+        Raises:
+            InvalidArgumentError: there is no such device here.
+        """
+        name = self.config["device"]
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.empty(0, device=name)
+        except (AssertionError, RuntimeError, TypeError):
+            raise InvalidArgumentError(
+                f"device={name!r} is not allowed: there is none here; give auto, cpu, or cuda where PyTorch finds it"
+            ) from None
+        return torch.device(name)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The task's recipe."""
+        return dict(self.config["tasks"])
+
+    @cached_property
+    def task(self) -> Task:
+        """The recipe's task. One that is asked as text takes the tokenizer of the model that is named."""
+        recipe = self.recipe
+        arguments = dict(recipe.get("arguments") or {})
+        if "tokenizer" in arguments and arguments["tokenizer"] is None:
+            arguments["tokenizer"] = self.config["model"]
+        return load_task({**recipe, "arguments": arguments})
+
+    @property
+    def untrained(self) -> nn.Module:
+        """The recipe's model with fresh weights."""
+        return self.fresh(self.recipe, self.task)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model that is named, or the recipe's, trained."""
+        if self.config["model"] is not None:
+            found = read_model(self.config["model"], device=self.device, dtype=self.config["dtype"])
+            return found
+        return self.trained(self.recipe, self.task, self.config["seed"])
+
+    def make(self, **shape: Any) -> nn.Module:
+        """The recipe's model with another shape, trained; `hidden_size=32`, say."""
+        recipe = {**self.recipe, "model": {**self.recipe["model"], **shape}}
+        same = recipe["model"] == self.recipe["model"]
+        name = "model" if same else "model_" + "_".join(f"{key}_{value}" for key, value in shape.items())
+        return self.trained(recipe, self.task, self.config["seed"], name)
+
+    def fresh(self, recipe: Mapping[str, Any], task: Task, seed: int | None = None) -> nn.Module:
+        """The model of a recipe before training, on its device.
+
+        Raises:
+            InvalidArgumentError: the recipe's `training` is not one of `numsym.train`, or its `model` not one of
+                `numsym.models.build`.
+        """
+        if unknown := set(recipe["training"]) - TRAINING:
+            files = sorted((recipes.root() / "tasks").glob("*.yaml"))
+            fit = [file.stem for file in files if set(recipes.read("tasks", file).get("training") or ()) <= TRAINING]
+            raise InvalidArgumentError(
+                f"tasks={task.name!r} is not allowed in this experiment: its training has "
+                f"{', '.join(sorted(unknown))}, where there may be {', '.join(sorted(TRAINING))}; "
+                f"choose one of {', '.join(fit)}"
+            )
+        check_settings(recipe["training"])
+        torch.manual_seed(self.config["seed"] if seed is None else seed)
+        return nn.Module.to(build(task.vocab_size, **recipe["model"]), self.device)
+
+    def trained(self, recipe: Mapping[str, Any], task: Task, seed: int, name: str = "model") -> nn.Module:
+        """The model of a recipe, trained in the run."""
+        model = self.fresh(recipe, task, seed)
+        if self.rehearsal:
+            return model.eval()
+        log = train(model, task, seed=seed, run=self.run, name=name, **recipe["training"])
+        verdict = "every trial right" if log.reached else "NOT every trial right"
+        accuracy = log.evaluation or evaluate(model, task)
+        held_out = "" if accuracy.held_out is None else f", held-out counts {100 * accuracy.held_out:.1f} %"
+        self.run.say(
+            f"{name:<12} {verdict} after {log.steps} steps: trial accuracy {100 * accuracy.accuracy:.1f} %{held_out}"
+        )
+        return model
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The recipe's settings of training, as arguments of `numsym.train`."""
+        return dict(self.recipe["training"])
+
+    @cached_property
+    def hypotheses(self) -> dict[str, Hypothesis]:
+        """Every variable that is asked for (by default the task's own), by every alignment function, by name."""
+        variables = self.config["variable"]
+        asked = [None] if variables is None else [variables] if isinstance(variables, str) else list(variables)
+        chosen = self.config["interventions"]
+        chosen = {"alignment": chosen} if "representations" in chosen else chosen
+        found: dict[str, Hypothesis] = {}
+        for variable in asked:
+            program, name = self._program_of(variable)
+            for label, recipe in chosen.items():
+                key = label if len(asked) == 1 else f"{name}_{label}"
+                found[key] = Hypothesis(
+                    program, name, function_of(recipe), self._dimension(recipe), self.config["seed"]
+                )
+        return found
+
+    def _program_of(self, variable: str | None) -> tuple[str, str]:
+        usual = (self.config["program"] or self.task.search[0], self.task.search[1])
+        if variable is None:
+            return usual
+        program, _, name = variable.rpartition(".")
+        return (program or usual[0], name)
+
+    def _dimension(self, recipe: Mapping[str, Any]) -> int | None:
+        own = (recipe.get("search") or {}).get("subspace_dim")
+        return self.config["subspace_dim"] if own is None else own
+
+
+def function_of(recipe: Mapping[str, Any]) -> str:
+    """The name of the alignment function of a recipe in `interventions/`.
+
+    Raises:
+        InvalidArgumentError: it has several representations, or an intervention type that is not searched for.
+    """
+    config = load_config(recipe)
+    if len(config.representations) != 1:
+        raise InvalidArgumentError(
+            f"representations has {len(config.representations)} entries, which is not allowed here: a search has one"
+        )
+    kind = config.representations[0].intervention_type
+    names = [name for name in ALIGNMENTS if ALIGNMENTS[name].kind is kind]
+    if not names:
+        known = ", ".join(ALIGNMENTS[name].kind.__name__ for name in ALIGNMENTS)
+        raise InvalidArgumentError(f"intervention_type {kind.__name__} is not allowed in a search: it learns {known}")
+    for key in recipe.get("search") or ():
+        check_name("key of search", key, ("subspace_dim",))
+    return names[0]

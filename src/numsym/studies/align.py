@@ -1,0 +1,102 @@
+"""The main job: does this network hold what the task asks for, by each alignment function that is named?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import nn
+
+from numsym.alignment import AlignmentResult, Hypotheses, PairCounts, SearchSettings, Site, align_many, named
+from numsym.alignment.pairs import Positions
+from numsym.errors import Options
+from numsym.results import Result
+from numsym.run import NO_RUN, NoRun
+from numsym.studies.catalog import study
+from numsym.tasks import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NOTES = """\
+IIA: the share of trials in which every predictable token after the exchange is
+the one the program says (teacher-forced), on pairs that were not trained on.
+floor: no exchange. ceiling: the whole state exchanged, all variables with it.
+What a map reaches by itself: permuted, the same search with sources that tell
+nothing; untrained, the same search on fresh weights; neurons, k single ones.
+off: tokens too many or too few, on average, when the model runs on by itself.
+A dash was not measured."""
+
+CONTROLS = ("permuted", "untrained", "neurons")
+
+
+@dataclass(frozen=True, repr=False)
+class Alignments(Result):
+    """Several alignments of one model, by name."""
+
+    alignments: dict[str, AlignmentResult]
+
+    name: ClassVar[str] = "iia_by_count"
+    notes: ClassVar[str] = NOTES
+
+    def __getitem__(self, name: str) -> AlignmentResult:
+        return self.alignments[name]
+
+    @property
+    def title(self) -> str:
+        """The task, and what the numbers are."""
+        return next(iter(self.alignments.values())).title
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row an alignment."""
+        rows = [{"recipe": name, **result.rows()[0]} for name, result in self.alignments.items()]
+        return [{key: row.get(key) for key in {k: None for one in rows for k in one}} for row in rows]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """What was found, with its intervals; and what the controls reach."""
+        what = ("function", "variable", "k")
+        first = (*what, "iia", "heldout_iia", "floor", "ceiling")
+        second = (*what, *CONTROLS, "steps", "converged", "tokens_off")
+        return {
+            self.title: [{key: row.get(key) for key in first} for row in self.rows()],
+            "controls": [{key: row.get(key) for key in second} for row in self.rows()],
+        }
+
+    def figure(self) -> "Figure":
+        """IIA by count and by difference."""
+        from numsym.plots.alignment import iia_by_count
+
+        return iia_by_count(list(self.alignments.values()), list(self.alignments))
+
+
+@study
+def align(
+    model: nn.Module,
+    task: Task,
+    hypotheses: Hypotheses | None = None,
+    *,
+    site: str | Site = "state",
+    positions: Positions | None = None,
+    search: Options[SearchSettings] = SearchSettings(),
+    pairs: Options[PairCounts] = PairCounts(),
+    controls: bool | Sequence[str] = True,
+    engine: str = "auto",
+    run: NoRun = NO_RUN,
+) -> Alignments:
+    """Train the recipe's model, and align with it what the task asks for by the functions that are named.
+
+    Args:
+        model: as for `numsym.align_many`, and so are all others.
+        task: what it does.
+        hypotheses: what to search for.
+        site: where.
+        positions: where in the trials.
+        search: its settings.
+        pairs: how many.
+        controls: which.
+        engine: the route.
+        run: where the results are kept and shown.
+    """
+    asked = named(hypotheses, task)
+    options: dict[str, Any] = {"positions": positions, "search": search, "pairs": pairs, "controls": controls}
+    found = align_many(model, task, asked, site=site, engine=engine, run=run, **options)
+    return run.show(Alignments(dict(zip(asked, found, strict=True))))

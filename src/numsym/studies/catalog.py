@@ -1,0 +1,41 @@
+"""What a study is: a function that the command knows by its name, `numsym experiment=NAME`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from numsym.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STUDIES: Registry[Callable[..., Any]] = Registry("experiment")
+"""Studies by the name that `experiment=` uses."""
+
+RECIPES = ("tasks", "interventions", "variable")
+"""What a study may say of the recipes that the command runs it with."""
+
+
+@overload
+def study(function: F) -> F: ...
+
+
+@overload
+def study(**presets: Any) -> Callable[[F], F]: ...
+
+
+def study(function: Any = None, **presets: Any) -> Any:
+    """Make a function a study: the keyword arguments that it states, with their defaults, are its settings.
+
+    The command gives it what it asks for by the names of its arguments: `model` (the recipe's, trained, or the one that
+    `model=` names), `untrained` (the recipe's), `task`, `hypotheses`, `site`, `search`, `pairs`, `controls`,
+    `engine`, `seed`, `run`; see `numsym.lab.given`. All others are its own, `experiment.NAME`, and their defaults must be plain.
+    It checks its arguments before it first uses its `run`, and ends with `return run.show(result)`.
+
+    Args:
+        function: the study.
+        presets: the recipes that the command takes where none are named: of `RECIPES`.
+    """
+
+    def file(made: F) -> F:
+        return STUDIES.register(made.__name__)(made)
+
+    return file if function is None else file(function)
