@@ -8,6 +8,15 @@ import pytest
 from numsym.errors import RunFolderError
 from numsym.lab.lock import NAME, Lock
 
+HOLD = """
+import sys, time
+from pathlib import Path
+from numsym.lab.lock import Lock
+with Lock(Path(sys.argv[1])):
+    print(1, flush=True)
+    time.sleep(60)
+"""
+
 
 def test_a_lock_is_there_while_it_is_held(tmp_path):
     with Lock(tmp_path):
@@ -16,8 +25,7 @@ def test_a_lock_is_there_while_it_is_held(tmp_path):
 
 
 def test_a_live_process_keeps_it_and_a_dead_one_does_not(tmp_path):
-    code = "import sys, time; from pathlib import Path; from numsym.lab.lock import Lock; Lock(Path(sys.argv[1])).__enter__(); print(1, flush=True); time.sleep(60)"
-    held = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    held = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert held.stdout.readline() == "1\n"
     with pytest.raises(RunFolderError, match=f"is being written by process {held.pid}: wait for it"), Lock(tmp_path):
         pass

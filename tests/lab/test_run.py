@@ -39,14 +39,14 @@ def place(tmp_path, config=CONFIG):
 
 def study(run, value=3, made=None):
     """Two parts, and a result of both."""
-    parts = run.keep_all(
-        ["one", "two"],
-        lambda missing: {
-            name: (made or []).append(name) or Found(Share.of_counts(value, 4), [{"step": value}]) for name in missing
-        },
-        Found.load,
-        asked={"one": {"value": value}, "two": {"value": value}},
-    )
+
+    def make(missing):
+        if made is not None:
+            made.extend(missing)
+        return {name: Found(Share.of_counts(value, 4), [{"step": value}]) for name in missing}
+
+    asked = {"one": {"value": value}, "two": {"value": value}}
+    parts = run.keep_all(["one", "two"], make, Found.load, asked=asked)
     return run.show(parts["one"])
 
 

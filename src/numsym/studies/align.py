@@ -26,6 +26,7 @@ nothing; untrained, the same search on fresh weights; neurons, k single ones.
 off: tokens too many or too few, on average, when the model runs on by itself.
 A dash was not measured."""
 
+HEADINGS = {"iia": "IIA", "heldout_iia": "held-out IIA", "tokens_off": "off"}
 REFERENCES, CONTROLS = ("floor", "ceiling"), ("permuted", "untrained", "neurons")
 
 
@@ -59,7 +60,8 @@ class Alignments(Result):
         short = (*REFERENCES, *CONTROLS)
 
         def cells(row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-            return {key: brief(row.get(key)) if key in short else row.get(key) for key in keys}
+            values = {key: brief(row.get(key)) if key in short else row.get(key) for key in keys}
+            return {HEADINGS.get(key, key): value for key, value in values.items()}
 
         rows = self.rows()
         return {self.title: [cells(row, first) for row in rows], "controls": [cells(row, second) for row in rows]}
