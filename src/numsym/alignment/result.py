@@ -73,8 +73,8 @@ class AlignmentResult(Result):
         controls: name -> share; see `numsym.alignment.controls`. A control that was not run is not there.
         records: the course of the search.
         model_hash: of the weights that the alignment was fitted to.
-        intervention: the learned pyvene intervention.
-        model: the model it was fitted to.
+        intervention: the learned pyvene intervention; `None` in a result that was read without its model.
+        model: the model it was fitted to; likewise.
     """
 
     task: str
@@ -94,8 +94,8 @@ class AlignmentResult(Result):
     controls: dict[str, Share]
     records: list[dict[str, float | int]] = field(repr=False)
     model_hash: str = field(repr=False)
-    intervention: pv.Intervention = left_out()
-    model: nn.Module = left_out()
+    intervention: Any = left_out()
+    model: Any = left_out()
 
     name: ClassVar[str] = "alignment"
 
