@@ -1,7 +1,7 @@
 """What a study needs of the place where it runs: a memory, a line of progress, and somebody to show its result to.
 
-`NO_RUN` remembers nothing and shows nothing: a study that is given none just returns its result. `numsym.lab.Run` is the
-one with a folder.
+`NO_RUN` remembers nothing and shows nothing: a study that is given none just returns its result. `numsym.lab.run.Run`
+is the one with a folder.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

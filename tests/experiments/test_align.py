@@ -2,11 +2,11 @@ import json
 
 import pytest
 import torch
+from numsym.experiments.align import hypothesis, run
 
 from numsym import recipes
 from numsym.alignment import AlignmentResult
 from numsym.errors import InvalidArgumentError, RunFolderError, UnknownNameError
-from numsym.experiments.align import hypothesis, run
 from numsym.models import RecurrentLM
 
 DAS, LAF = "pyvene.RotatedSpaceIntervention", "numsym.interventions.LinearAlignmentIntervention"

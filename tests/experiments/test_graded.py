@@ -1,9 +1,9 @@
 import json
 
 import pytest
+from numsym.experiments.graded import run
 
 from numsym.errors import InvalidArgumentError
-from numsym.experiments.graded import run
 
 TINY = [
     "experiment=graded", "device=cpu", "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]",

@@ -1,9 +1,9 @@
 import pytest
+from numsym.plots.style import write
 
 from numsym.alignment import align
 from numsym.models import counting_gru
 from numsym.plots.alignment import iia_by_count
-from numsym.plots.style import write
 from numsym.tasks import MultiObject
 
 

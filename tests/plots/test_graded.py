@@ -1,9 +1,9 @@
 import matplotlib.pyplot as plt
 import torch
+from numsym.plots.graded import FEWEST, graded_iia
 
 from numsym.alignment import interchange_pairs
 from numsym.analyses import Graded
-from numsym.plots.graded import FEWEST, graded_iia
 from numsym.tasks import MultiObject
 
 

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from jaxtyping import Bool
 from torch import Tensor, nn
@@ -169,7 +169,7 @@ class AlignmentResult(Result):
         super().write(folder)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, model: nn.Module | None = None) -> Self:
+    def load(cls, path: str | os.PathLike, model: nn.Module | None = None) -> "AlignmentResult":
         """Read what `save` wrote; without the model, its numbers.
 
         Raises:

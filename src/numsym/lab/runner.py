@@ -1,7 +1,7 @@
 """One runner around every study: what it is given, the run folder, and what is refused before any work."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,18 @@ class Rehearsal(NoRun):
     class Ended(Exception):
         """The study has checked its arguments."""
 
-    def keep_all(self, names: Sequence[str], make: Callable, load: Callable, **options: Any) -> dict[str, Any]:
+    def keep_all(self, names: Sequence[str], make: Callable, load: Callable, **options: object) -> dict[str, Any]:
+        """There would be work."""
         raise self.Ended
 
     @contextmanager
     def stage(self, title: str, steps: int) -> Iterator[Stage]:
+        """There would be work."""
         raise self.Ended
         yield Stage()
 
-    def show(self, result: Any, **about: Any) -> Any:
+    def show(self, result: Any, **about: object) -> Any:
+        """Nothing was to be done."""
         raise self.Ended
 
 
@@ -42,10 +45,8 @@ def run_study(name: str, config: Mapping[str, Any], folder: Path) -> Any:
     """
     study = STUDIES[name]
     rehearsal = Rehearsal()
-    try:
+    with suppress(Rehearsal.Ended):
         study(**Given(config, rehearsal, rehearsal=True).arguments(study), run=rehearsal)
-    except Rehearsal.Ended:
-        pass
     run = Run(folder, config=config)
     try:
         run.open()

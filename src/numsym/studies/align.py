@@ -9,7 +9,7 @@ from torch import nn
 from numsym.alignment import AlignmentResult, Hypotheses, PairCounts, SearchSettings, Site, align_many, named
 from numsym.alignment.pairs import Positions
 from numsym.errors import Options
-from numsym.results import Result
+from numsym.results import Result, brief
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
 from numsym.tasks import Task
@@ -26,7 +26,8 @@ nothing; untrained, the same search on fresh weights; neurons, k single ones.
 off: tokens too many or too few, on average, when the model runs on by itself.
 A dash was not measured."""
 
-CONTROLS = ("permuted", "untrained", "neurons")
+HEADINGS = {"iia": "IIA", "heldout_iia": "held-out IIA", "tokens_off": "off"}
+REFERENCES, CONTROLS = ("floor", "ceiling"), ("permuted", "untrained", "neurons")
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,12 +55,16 @@ class Alignments(Result):
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """What was found, with its intervals; and what the controls reach."""
         what = ("function", "variable", "k")
-        first = (*what, "iia", "heldout_iia", "floor", "ceiling")
+        first = (*what, "iia", "heldout_iia", *REFERENCES)
         second = (*what, *CONTROLS, "steps", "converged", "tokens_off")
-        return {
-            self.title: [{key: row.get(key) for key in first} for row in self.rows()],
-            "controls": [{key: row.get(key) for key in second} for row in self.rows()],
-        }
+        short = (*REFERENCES, *CONTROLS)
+
+        def cells(row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+            values = {key: brief(row.get(key)) if key in short else row.get(key) for key in keys}
+            return {HEADINGS.get(key, key): value for key, value in values.items()}
+
+        rows = self.rows()
+        return {self.title: [cells(row, first) for row in rows], "controls": [cells(row, second) for row in rows]}
 
     def figure(self) -> "Figure":
         """IIA by count and by difference."""
