@@ -1,14 +1,13 @@
 """The front door: align a program's variables with a model, and measure how far to believe it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from numsym._pyvene import pv
+from numsym._pyvene import frozen, pv
 from numsym.alignment import controls as control
 from numsym.alignment.engines.choice import ENGINES, engine_for, right
 from numsym.alignment.engines.free_running import free_running
@@ -20,9 +19,9 @@ from numsym.alignment.pairs import Positions
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import Engine, Progress, SearchSettings
 from numsym.alignment.search import search as run_search
-from numsym.alignment.site import Site
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
+from numsym.models.site import Site
 from numsym.models.weights import hash_of
 from numsym.results import plain
 from numsym.run import NO_RUN, NoRun, Stage
@@ -207,19 +206,6 @@ def check_options(
     for name in wanted:
         check_name("control", name, control.CONTROLS)
     return wanted
-
-
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode without gradients, and as it was afterwards (pyvene freezes for good)."""
-    trained, was_training = [p for p in model.parameters() if p.requires_grad], model.training
-    model.requires_grad_(False).eval()
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-        model.train(was_training)
 
 
 @dataclass

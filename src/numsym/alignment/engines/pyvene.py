@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from numsym._pyvene import Intervenable, locations, pv, quiet
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
 from numsym.models.logits import kept, model_inputs
+from numsym.models.site import Site
 
 
 class PyveneEngine:

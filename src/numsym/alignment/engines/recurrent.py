@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from numsym._pyvene import pv
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
 from numsym.models import RecurrentLM
 from numsym.models.recurrence import Packing, run_packed
+from numsym.models.site import Site
 
 CHUNK = 1024
 """Pairs whose prefixes are run at a time when preparing."""
