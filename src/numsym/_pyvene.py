@@ -30,6 +30,7 @@ __all__ = [
     "component_width",
     "components_of",
     "frozen",
+    "intervenable",
     "layer_count",
     "load",
     "locations",
@@ -239,9 +240,17 @@ class Intervenable(pv.IntervenableModel):
             )
 
 
+def intervenable(model: nn.Module, places: list[pv.RepresentationConfig]) -> Intervenable:
+    """A model with interventions on its device, ready to be called with base and sources."""
+    with quiet():
+        made = Intervenable(pv.IntervenableConfig(places), model)
+    made.set_device(next(model.parameters()).device, set_model=False)
+    return made
+
+
 @contextlib.contextmanager
 def frozen(*models: nn.Module) -> Iterator[None]:
-    """Models in evaluation mode without gradients, and all parts as they were afterwards (pyvene freezes for good)."""
+    """Models in evaluation mode without gradients; afterwards each part is as it was (pyvene freezes for good)."""
     learned = [p for model in models for p in model.parameters() if p.requires_grad]
     modes = [(part, part.training) for model in models for part in model.modules()]
     for model in models:
@@ -255,9 +264,9 @@ def frozen(*models: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def locations(source: Int[Tensor, "batch"], base: Int[Tensor, "batch"]) -> dict[str, tuple[list, list]]:
-    """One position per example in source and base, in pyvene's nested lists (one intervention)."""
-    return {"sources->base": ([source[:, None].tolist()], [base[:, None].tolist()])}
+def locations(source: Int[Tensor, "batch"], base: Int[Tensor, "batch"], n: int = 1) -> dict[str, tuple[list, list]]:
+    """One position per example in source and base, in pyvene's nested lists; the same for `n` interventions."""
+    return {"sources->base": ([source[:, None].tolist()] * n, [base[:, None].tolist()] * n)}
 
 
 def resolve_type(name: str) -> type[pv.Intervention]:

@@ -17,7 +17,7 @@ from numsym.models.site import Site
 from numsym.tasks import AdditionPrompts, CountingPrompts
 
 SMALL = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))
-QUICK = {"max_steps": 2, "check_every": 1, "train_pairs": 60, "validation_pairs": 20, "test_pairs": 20}
+QUICK = {"search": {"max_steps": 2, "check_every": 1}, "pairs": {"train": 60, "validation": 20, "test": 20}}
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "huggingface.py"), run_name="example")
 
 

@@ -48,7 +48,7 @@ def test_what_cannot_be_read_leaves_no_folder(composed, tmp_path):
 
 def test_without_a_network_the_command_says_one_sentence(tmp_path):
     offline = {**os.environ, "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"}
-    command = [sys.executable, "-m", "numsym.lab.command", "experiment=align_model", "experiment.model=gpt2"]
+    command = [sys.executable, "-m", "numsym_command.main", "experiment=align_model", "experiment.model=gpt2"]
     done = subprocess.run(command, cwd=tmp_path, env=offline, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     said = done.stdout + done.stderr

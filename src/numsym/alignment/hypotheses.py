@@ -135,6 +135,7 @@ class Drawn:
         Raises:
             InvalidArgumentError: the pairs to search with are all that the task has.
         """
+        hypothesis = hypothesis.of(task)
         program = task.program(hypothesis.program)
         generator = torch.Generator().manual_seed(hypothesis.seed)
 

@@ -69,7 +69,7 @@ class TransformerEngine(StackedAlignments):
         cache_bytes: how much may be kept of bases, of all pairs together.
     """
 
-    name = "resumed"
+    name, order, takes = "resumed", 0, f"TransformerLM at {', '.join(COMPONENTS)}"
     components = COMPONENTS
 
     def __init__(
