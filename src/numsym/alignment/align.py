@@ -14,10 +14,10 @@ from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
 from numsym.alignment.result import AlignmentResult
 from numsym.alignment.search import SearchSettings
-from numsym.alignment.site import Site
 from numsym.alignment.subject import Report, find
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
+from numsym.models.site import Site
 from numsym.models.weights import hash_of
 from numsym.results import plain
 from numsym.run import NO_RUN, NoRun, Stage

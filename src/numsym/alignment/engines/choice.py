@@ -17,8 +17,8 @@ from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.result import AlignmentResult
 from numsym.alignment.search import Engine, right
-from numsym.alignment.site import Site
 from numsym.errors import InvalidArgumentError, check_name
+from numsym.models.site import Site
 from numsym.registry import Registry
 
 
