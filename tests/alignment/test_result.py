@@ -6,16 +6,16 @@ import torch
 
 from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, Measurement, align, interchange_pairs
-from numsym.alignment.result import hash_of
 from numsym.errors import ModelMismatchError, RunFolderError
 from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models.weights import hash_of
 
 
 @pytest.fixture(scope="module")
 def result(counter, small_task):
     return align(
-        counter, small_task, variable=("count", "phase"), max_steps=4, check_every=2, train_pairs=200, test_pairs=100,
-        controls=("floor", "ceiling"),
+        counter, small_task, variable=("count", "phase"), search={"max_steps": 4, "check_every": 2},
+        pairs={"train": 200, "test": 100}, controls=("floor", "ceiling"),
     )  # fmt: skip
 
 
@@ -35,10 +35,21 @@ def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, gen
 
 
 def test_printed_it_says_what_was_found_in_a_few_lines(result):
-    printed = repr(result)
-    assert f"test=Measurement(iia={result.test.iia!r}, changed=" in printed
-    assert f"'floor': {result.controls['floor']!r}" in printed
-    assert len(printed) < 1000
+    title, heading, row = repr(result).splitlines()
+    assert title == "multi_object: IIA in percent, with 95 % intervals"
+    assert heading.split()[:6] == ["program", "variable", "function", "k", "site", "iia"]
+    assert f"{100 * result.iia:.1f} [" in row
+    assert f"{100 * result.controls['floor'].value:.1f} [" in row
+
+
+def test_saving_and_loading_leave_the_model_as_it_was(result, counter, tmp_path):
+    counter.train().requires_grad_(True)
+    counter.decoder.eval()
+    result.save(tmp_path / "found")
+    AlignmentResult.load(tmp_path / "found", counter)
+    assert (counter.training, counter.decoder.training) == (True, False)
+    assert all(p.requires_grad for p in counter.parameters())
+    counter.eval()
 
 
 def test_its_file_is_plain_json_without_nan(result, tmp_path):
