@@ -7,11 +7,11 @@ type that a caller would expect (`ValueError`, `FileExistsError`), so code that 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, Union
 
 S = TypeVar("S")
 
-Options = S | Mapping[str, Any] | None
+Options: TypeAlias = Union[S, Mapping[str, Any], None]  # noqa: UP007  (a variable in it)
 """Settings, or some of their fields by name; `None` is all defaults."""
 
 

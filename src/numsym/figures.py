@@ -29,7 +29,8 @@ def drawing(**changes: Any) -> Iterator[Any]:
     """Give `matplotlib.pyplot`, in numsym's style."""
     import matplotlib.pyplot as plt
 
-    with plt.rc_context({**STYLE, **changes}):
+    style: Any = {**STYLE, **changes}
+    with plt.rc_context(style):
         yield plt
 
 

@@ -12,7 +12,7 @@ import types
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -32,6 +32,7 @@ FILE, TENSORS = "result.json", "tensors.safetensors"
 LEFT_OUT, BESIDE = "left out", "beside"
 
 Row = dict[str, Any]
+R = TypeVar("R", bound="Result")
 
 
 def left_out(**options: Any) -> Any:
@@ -89,14 +90,14 @@ class Result:
         return {f.name: plain(getattr(self, f.name)) for f in fields if not f.metadata.get(LEFT_OUT)}
 
     @classmethod
-    def from_dict(cls, read: Mapping[str, Any], **given: Any) -> Self:
+    def from_dict(cls: type[R], read: Mapping[str, Any], **given: object) -> R:
         """From what `to_dict` gave.
 
         Args:
             read: plain values; further keys are ignored.
             given: fields that are left out of them; those not given are `None` or their default.
         """
-        hints, made = get_type_hints(cls), dict(given)
+        hints, made = get_type_hints(cls), dict[str, Any](given)
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]
             if field.name in made or not field.init:
                 continue
@@ -129,7 +130,7 @@ class Result:
             self.write(folder)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, model: Any = None) -> Self:
+    def load(cls: type[R], path: str | os.PathLike, model: Any = None) -> R:
         """Read what `save` wrote.
 
         Args:
@@ -216,8 +217,8 @@ def rebuilt(hint: Any, value: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, Result) and isinstance(value, Mapping):
         return hint.from_dict(value)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        hints = get_type_hints(hint)
-        return hint(**{k: rebuilt(hints[k], v) for k, v in value.items() if k in hints})  # type: ignore[operator]
+        of = get_type_hints(hint)
+        return hint(**{k: rebuilt(of[k], v) for k, v in value.items() if k in of})  # type: ignore[operator]
     if _is_tensor(hint):
         return torch.tensor(value)
     return value
@@ -255,6 +256,11 @@ def formatted(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return number(value) if isinstance(value, float) else str(value)
+
+
+def brief(value: Share | None) -> str:
+    """A share in percent without its interval, where many stand side by side."""
+    return "-" if value is None else f"{100 * value.value:.1f}"
 
 
 def number(value: float) -> str:

@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
+from numsym_command.check import RefusedError, check
 from numsym_command.configs import CONFIGS, help_text, store
 from numsym_command.signatures import studies
 
@@ -39,6 +40,11 @@ def main() -> None:
     known = store(plugins)
     os.environ["NUMSYM_HELP"] = help_text(studies(plugins), known)
     os.environ.setdefault("WANDB_SILENT", "true")
+    try:
+        check(sys.argv[1:], known)
+    except RefusedError as error:
+        print(f"numsym: {error}", file=sys.stderr)  # noqa: T201  (rich would take longer to import than all the rest)
+        raise SystemExit(2) from None
     hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")(run)()
 
 

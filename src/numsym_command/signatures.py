@@ -1,14 +1,15 @@
 """Studies and their settings as their source files state them, read without being imported.
 
-A study is a function, and the defaults of its keyword arguments are its settings: they stand nowhere else. The command's
-configuration is made from what is read here.
+A study is a function, and the defaults of its keyword arguments are its settings: they stand nowhere else. What the
+command is configured by is made from what is read here.
 """
 
 import ast
 import dataclasses
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -131,15 +132,15 @@ def fields(name: str) -> dict[str, tuple[Any, Any]]:
 
 def typed(name: str, values: Mapping[str, tuple[Any, Any]]) -> Any:
     """A dataclass for Hydra's configurations, which checks the types of what is given for its fields."""
-    made = []
+    made: list[Any] = []
     for key, (kind, value) in values.items():
         if isinstance(value, Mapping) and "" in value:
             inner = {k: (fields(value[""]).get(k, (Any, None))[0], v) for k, v in value.items() if k}
-            made.append((key, Any, dataclasses.field(default_factory=lambda inner=inner, key=key: typed(key, inner)())))
+            made.append((key, Any, dataclasses.field(default_factory=typed(key, inner))))
         elif value is ...:
-            made.append((key, kind, dataclasses.field(default="???")))
+            made.append((key, kind, "???"))
         elif isinstance(value, list | dict):
-            made.append((key, Any, dataclasses.field(default_factory=lambda value=value: value)))
+            made.append((key, Any, dataclasses.field(default_factory=partial(deepcopy, value))))
         else:
-            made.append((key, kind, dataclasses.field(default=value)))
+            made.append((key, kind, value))
     return dataclasses.make_dataclass(name, made)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from numsym.plots.style import write
 
 from numsym.alignment import Hypothesis, sweep_sites
 from numsym.models import TransformerConfig, TransformerLM
 from numsym.plots.site_sweep import FEW, iia_map
-from numsym.plots.style import write
 from numsym.tasks import MultiObject
 
 

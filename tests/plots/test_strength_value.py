@@ -1,9 +1,9 @@
 import torch
+from numsym.plots.style import write
 
 from numsym.circuits.strength_value import KINDS, strength_value
 from numsym.models import TransformerConfig, TransformerLM
 from numsym.plots import strength_value as plots
-from numsym.plots.style import write
 from numsym.tasks import MultiObject
 
 

@@ -69,7 +69,12 @@ def test_a_step_in_parts_of_like_lengths_is_the_same_step(monkeypatch):
     for parts in (1, 4):
         monkeypatch.setattr(training, "LENGTH_PARTS", parts)
         made: list[int] = []
-        monkeypatch.setattr(training, "by_length", lambda *given: made.append(given[2]) or by_length(*given))
+
+        def counted(*given, made=made):
+            made.append(given[2])
+            return by_length(*given)
+
+        monkeypatch.setattr(training, "by_length", counted)
         torch.manual_seed(0)
         model = TransformerLM(TransformerConfig(hidden_size=8, num_heads=2, num_layers=1))
         log = train(model, task, steps=3, batch_size=16, check_every=3, seed=0)

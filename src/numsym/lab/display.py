@@ -59,7 +59,7 @@ def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Rows with the same keys as they are shown; words to the left, numbers to the right."""
     made = Table(title=title, **PLAIN)
     for heading in rows[0]:
-        words = all(isinstance(row[heading], str) for row in rows)
+        words = any(isinstance(row[heading], str) and any(map(str.isalpha, row[heading])) for row in rows)
         made.add_column(heading, justify="left" if words else "right", no_wrap=heading != "why")
     for row in rows:
         made.add_row(*(formatted(value) for value in row.values()))

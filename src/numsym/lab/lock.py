@@ -4,7 +4,6 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Self
 
 from numsym.errors import RunFolderError
 
@@ -25,7 +24,7 @@ class Lock:
         self.folder, self.path = folder, folder / NAME
         self._own = {"pid": os.getpid(), "host": socket.gethostname()}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Lock":
         for _ in range(2):
             try:
                 handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)

@@ -99,6 +99,8 @@ class Tracker:
 
     def artifact(self, path: Path, *, name: str, kind: str) -> None:
         """A folder, as an artifact of that kind."""
+        if self.mode == "disabled":
+            return
         artifact = self._wandb.Artifact(name, type=kind)
         artifact.add_dir(str(path))
         self.run.log_artifact(artifact)

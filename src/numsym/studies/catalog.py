@@ -26,9 +26,9 @@ def study(function: Any = None, **presets: Any) -> Any:
     """Make a function a study: the keyword arguments that it states, with their defaults, are its settings.
 
     The command gives it what it asks for by the names of its arguments: `model` (the recipe's, trained, or the one that
-    `model=` names), `untrained` (the recipe's), `task`, `hypotheses`, `site`, `search`, `pairs`, `controls`,
-    `engine`, `seed`, `run`; see `numsym.lab.given`. All others are its own, `experiment.NAME`, and their defaults must be plain.
-    It checks its arguments before it first uses its `run`, and ends with `return run.show(result)`.
+    `model=` names), `untrained` (the recipe's), `task`, `hypotheses`, `site`, `search`, `pairs`, `controls`, `engine`,
+    `seed`, `run`; see `numsym.lab.given`. All others are its own, `experiment.NAME`; their defaults must be plain. It
+    checks its arguments before it first uses its `run`, and ends with `return run.show(result)`.
 
     Args:
         function: the study.
@@ -36,6 +36,7 @@ def study(function: Any = None, **presets: Any) -> Any:
     """
 
     def file(made: F) -> F:
-        return STUDIES.register(made.__name__)(made)
+        STUDIES.register(made.__name__)(made)
+        return made
 
     return file if function is None else file(function)

@@ -134,9 +134,7 @@ class Task(ABC):
 
     @property
     def search(self) -> tuple[str, str]:
-        """The program and its variable that are searched for where none is named: the first of the first, if a task
-        does not say otherwise.
-        """
+        """The program and its variable that are searched for where none is named: by default the first of the first."""
         return self.programs[0], self.program().variables[0]
 
     def asked(self) -> dict[str, Any]:
