@@ -29,9 +29,12 @@ __all__ = [
     "Intervenable",
     "component_width",
     "components_of",
+    "frozen",
+    "intervenable",
     "layer_count",
     "load",
     "locations",
+    "part_of",
     "pv",
     "register",
     "resolve_type",
@@ -113,9 +116,19 @@ def components_of(model: nn.Module) -> tuple[str, ...]:
 def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[nn.Module, str]:
     """The module behind a component and whether its "input" or "output" is meant.
 
+    As pyvene does, it also takes the path of a module with what is meant of it, such as "blocks[0].attention.output".
+
     Raises:
         UnknownNameError: no such component, or no such layer.
     """
+    path, _, meant = component.rpartition(".")
+    if path and meant in HOOKS:
+        try:
+            return modeling_utils.getattr_for_torch_module(model, path), meant
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise UnknownNameError(
+                f"component={component!r} is not allowed: {type(model).__name__} has no module there ({error})"
+            ) from error
     table = intervenable_modelcard.type_to_module_mapping
     try:
         check_name(f"component of {type(model).__name__}", component, components_of(model))
@@ -131,6 +144,11 @@ def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[
             f"{_layers(model, path)}"
         ) from error
     return module, {hook_name: name for name, hook_name in HOOKS.items()}[hook]
+
+
+def part_of(model: nn.Module, component: str, value: Tensor) -> Tensor:
+    """What a component is of the value that its module takes or gives: one of its parts, or its heads apart."""
+    return modeling_utils.output_to_subcomponent(value, component, type(model), getattr(model, "config", None))
 
 
 def layer_count(model: nn.Module, component: str) -> int:
@@ -152,7 +170,7 @@ def _count(model: nn.Module, path: str) -> int | None:
         layers = modeling_utils.getattr_for_torch_module(model, path.partition("[%s]")[0])
     except AttributeError:
         return None
-    return len(layers) if isinstance(layers, nn.ModuleList) else None
+    return len(layers) if isinstance(layers, nn.ModuleList | nn.Sequential) else None
 
 
 def _layers(model: nn.Module, path: str) -> str:
@@ -222,9 +240,33 @@ class Intervenable(pv.IntervenableModel):
             )
 
 
-def locations(source: Int[Tensor, "batch"], base: Int[Tensor, "batch"]) -> dict[str, tuple[list, list]]:
-    """One position per example in source and base, in pyvene's nested lists (one intervention)."""
-    return {"sources->base": ([source[:, None].tolist()], [base[:, None].tolist()])}
+def intervenable(model: nn.Module, places: list[pv.RepresentationConfig]) -> Intervenable:
+    """A model with interventions on its device, ready to be called with base and sources."""
+    with quiet():
+        made = Intervenable(pv.IntervenableConfig(places), model)
+    made.set_device(next(model.parameters()).device, set_model=False)
+    return made
+
+
+@contextlib.contextmanager
+def frozen(*models: nn.Module) -> Iterator[None]:
+    """Models in evaluation mode without gradients; afterwards each part is as it was (pyvene freezes for good)."""
+    learned = [p for model in models for p in model.parameters() if p.requires_grad]
+    modes = [(part, part.training) for model in models for part in model.modules()]
+    for model in models:
+        model.requires_grad_(False).eval()
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
+        for part, training in modes:
+            part.training = training
+
+
+def locations(source: Int[Tensor, "batch"], base: Int[Tensor, "batch"], n: int = 1) -> dict[str, tuple[list, list]]:
+    """One position per example in source and base, in pyvene's nested lists; the same for `n` interventions."""
+    return {"sources->base": ([source[:, None].tolist()] * n, [base[:, None].tolist()] * n)}
 
 
 def resolve_type(name: str) -> type[pv.Intervention]:

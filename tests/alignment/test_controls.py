@@ -6,9 +6,9 @@ import torch
 from numsym.alignment.controls import single_neurons, site_values, untrained, whole_state
 from numsym.alignment.engines.pyvene import unintervened
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.site import Site
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
 from numsym.models.counters import directions
+from numsym.models.site import Site
 from numsym.tasks import MultiObject
 
 TASK = MultiObject()

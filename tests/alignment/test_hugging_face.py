@@ -10,14 +10,14 @@ from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, align, interchange_pairs
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.functions import ALIGNMENTS, build
-from numsym.alignment.site import Site
 from numsym.errors import ModelMismatchError, UnknownNameError
 from numsym.models import load
 from numsym.models.logits import model_inputs
+from numsym.models.site import Site
 from numsym.tasks import AdditionPrompts, CountingPrompts
 
 SMALL = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))
-QUICK = {"max_steps": 2, "check_every": 1, "train_pairs": 60, "validation_pairs": 20, "test_pairs": 20}
+QUICK = {"search": {"max_steps": 2, "check_every": 1}, "pairs": {"train": 60, "validation": 20, "test": 20}}
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "huggingface.py"), run_name="example")
 
 

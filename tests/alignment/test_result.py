@@ -6,16 +6,15 @@ import torch
 
 from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, Measurement, align, interchange_pairs
-from numsym.alignment.result import hash_of
-from numsym.errors import ModelMismatchError, RunFolderError
-from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.errors import InvalidArgumentError, ModelMismatchError, RunFolderError
+from numsym.models import RecurrentConfig, RecurrentLM, hash_of
 
 
 @pytest.fixture(scope="module")
 def result(counter, small_task):
     return align(
-        counter, small_task, variable=("count", "phase"), max_steps=4, check_every=2, train_pairs=200, test_pairs=100,
-        controls=("floor", "ceiling"),
+        counter, small_task, variable=("count", "phase"), search={"max_steps": 4, "check_every": 2},
+        pairs={"train": 200, "test": 100}, controls=("floor", "ceiling"),
     )  # fmt: skip
 
 
@@ -36,9 +35,21 @@ def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, gen
 
 def test_printed_it_says_what_was_found_in_a_few_lines(result):
     printed = repr(result)
-    assert f"test=Measurement(iia={result.test.iia!r}, changed=" in printed
-    assert f"'floor': {result.controls['floor']!r}" in printed
+    title, heads, row = printed.splitlines()
+    assert title == "multi_object: IIA in percent, with 95 % intervals"
+    assert heads.split()[:5] == ["program", "variable", "function", "k", "site"]
+    assert f"{100 * result.iia:.1f} [{100 * result.test.iia.low:.1f}, " in row
     assert len(printed) < 1000
+    assert "<table" in result._repr_html_()
+
+
+def test_without_the_model_its_numbers_are_read(result, counter, tmp_path):
+    result.save(tmp_path / "found")
+    again = AlignmentResult.load(tmp_path / "found")
+    assert (again.to_dict(), again.model, again.intervention) == (result.to_dict(), None, None)
+    assert again.to_frame().loc[0, "iia"] == result.iia
+    with pytest.raises(InvalidArgumentError, match=r"there is no result\.json in it"):
+        AlignmentResult.load(tmp_path)
 
 
 def test_its_file_is_plain_json_without_nan(result, tmp_path):

@@ -16,7 +16,7 @@ TINY = [
 
 
 def numsym(*arguments, cwd, **environment):
-    command = [sys.executable, "-m", "numsym.lab.command", *arguments]
+    command = [sys.executable, "-m", "numsym_command.main", *arguments]
     env = {**os.environ, "WANDB_MODE": "disabled", "COLUMNS": "80", **environment}
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
@@ -30,11 +30,13 @@ def test_it_trains_aligns_prints_and_writes(tmp_path):
     assert "…" not in done.stdout
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
         "config.yaml", "versions.json", "metrics.jsonl", "results.json", "model", "alignments", "iia_by_count.png",
-        "wandb",
+        "table.csv", "wandb",
     }  # fmt: skip
     again = numsym("folder=run", *TINY, cwd=tmp_path)
-    assert again.returncode == 2
-    assert "numsym: folder='run' holds a finished run: give a new folder" in again.stdout
+    assert (again.returncode, again.stdout) == (0, "finished before: run\n")
+    other = numsym("folder=run", *TINY, "seed=1", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "numsym: folder='run' holds a run with another configuration" in other.stdout
 
 
 def test_wrong_input_is_one_sentence_and_leaves_nothing(tmp_path):
@@ -45,9 +47,9 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.glob("run/*"))
     unknown = numsym("tasks=objects", cwd=tmp_path)
     assert unknown.returncode == 2
-    assert unknown.stdout.startswith("numsym: tasks='objects' is not allowed: choose one of addition, arithmetic,")
-    assert unknown.stdout.count("\n") == 1
-    assert unknown.stderr == ""
+    assert unknown.stderr.startswith("numsym: tasks='objects' is not allowed: choose one of addition, arithmetic,")
+    assert unknown.stderr.count("\n") == 1
+    assert unknown.stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(tmp_path):
     [
         (["tasks=modular_addition"], "tasks='modular_addition' is not allowed in this experiment: its training has"),
         (["search.max_steps=0"], "max_steps=0 is not allowed: it must be at least 1"),
-        (["experiment=collect"], "runs=??? is not allowed: it must be given, as runs=VALUE"),
+        (["experiment=collect"], "experiment.runs=??? is not allowed: it must be given, as experiment.runs=VALUE"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_training(arguments, message, tmp_path):
@@ -65,6 +67,17 @@ def test_what_cannot_be_run_is_refused_before_training(arguments, message, tmp_p
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
     assert not list(tmp_path.glob("run/*"))
+
+
+@pytest.mark.parametrize("name", ["runs", "tasks", "search", "experiment", "launch"])
+def test_folders_of_any_name_change_nothing(name, tmp_path):
+    for folder in (name, f"{name}/multi_object"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / name / "align.yaml").write_text("seed: 7\n")
+    shown = numsym("--cfg", "job", "folder=out", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == numsym("--cfg", "job", "folder=out", cwd=tmp_path / name).stdout
+    assert "seed: 0" in shown.stdout
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +102,7 @@ def test_an_installed_wheel_has_the_recipes_and_the_command(wheel, tmp_path):
         assert f"{group}: {', '.join(names)}" in shown.stdout
     code = (
         "import numsym; from numsym import recipes; print(numsym.__file__); print(recipes.root());"
-        "print(numsym.interventions.load_config('count_laf').representations[0].component)"
+        "print(numsym.interventions.load_config('laf').representations[0].component)"
     )
     env = {**os.environ, "PYTHONPATH": str(wheel)}
     done = subprocess.run(

@@ -28,6 +28,7 @@ class Hypothesis:
             "linear" up to a width of `WIDE`, and "low_rank" above it, where a map of width x width is no choice.
         subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
         seed: of the pairs, of the start and of the order of the pairs.
+        site: where it is searched for, if not where the others are: "component" or "component:layer".
     """
 
     program: str | None = None
@@ -35,6 +36,7 @@ class Hypothesis:
     alignment: str | None = None
     subspace_dim: int | None = None
     seed: int = 0
+    site: str | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -135,6 +137,7 @@ class Drawn:
         Raises:
             InvalidArgumentError: the pairs to search with are all that the task has.
         """
+        hypothesis = hypothesis.of(task)
         program = task.program(hypothesis.program)
         generator = torch.Generator().manual_seed(hypothesis.seed)
 

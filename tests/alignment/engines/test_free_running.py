@@ -6,8 +6,8 @@ from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
 from numsym.alignment.search import correct
-from numsym.alignment.site import Site
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
+from numsym.models.site import Site
 from numsym.tasks import MultiObject
 
 TASK = MultiObject()
