@@ -95,9 +95,7 @@ class ShiftedIntervention(LowRankLinearAlignmentIntervention):
 
 
 ALIGNMENTS.register("shifted")(
-    AlignmentFunction(
-        kind=ShiftedIntervention, learned=("columns", "rows"), fixed=(), maps=ALIGNMENTS["low_rank"].maps
-    )
+    AlignmentFunction(kind=ShiftedIntervention, learned=("columns", "rows"), fixed=(), maps=ALIGNMENTS["low_rank"].maps)
 )
 
 
