@@ -76,7 +76,7 @@ def test_what_cannot_be_run_is_refused_before_training(arguments, message, tmp_p
 def test_without_a_network_a_model_of_the_hub_is_one_sentence(tmp_path):
     done = numsym("model=gpt2", "tasks=addition_prompts", "folder=run", cwd=tmp_path, HF_HUB_OFFLINE="1")
     assert done.returncode == 2
-    assert "numsym: tokenizer='gpt2' is not allowed: it is no folder" in done.stdout
+    assert "numsym: model='gpt2' is not allowed: it is no folder" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert os.listdir(tmp_path) == []
 
