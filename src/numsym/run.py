@@ -77,6 +77,9 @@ class NoRun:
     def say(self, text: str) -> None:
         """A line for who watches."""
 
+    def note(self, **facts: Any) -> None:
+        """Something that the results must say of how they came about, as plain values."""
+
     def show(self, result: R, **about: Any) -> R:
         """Print the result, write its figures, table and values, and close the run; returns the result.
 
