@@ -52,7 +52,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_without_a_run(tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         # While it is trained: the first checkpoint is there, the model is not.
-        patch.setattr("numsym.training.loop._step", stop)
+        patch.setattr("numsym.training.next_token.next_token_loss", stop)
         with pytest.raises(KeyboardInterrupt), Run(tmp_path / "run", track=False, quiet=True) as run:
             measured(fresh(), run=run)
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["000000"]
