@@ -37,6 +37,7 @@ __all__ = [
     "layer_count",
     "load",
     "locations",
+    "part_of",
     "pv",
     "register",
     "resolve_type",
@@ -118,9 +119,19 @@ def components_of(model: nn.Module) -> tuple[str, ...]:
 def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[nn.Module, str]:
     """The module behind a component and whether its "input" or "output" is meant.
 
+    As pyvene does, it also takes the path of a module with what is meant of it, such as "blocks[0].attention.output".
+
     Raises:
         UnknownNameError: no such component, or no such layer.
     """
+    path, _, meant = component.rpartition(".")
+    if path and meant in HOOKS:
+        try:
+            return modeling_utils.getattr_for_torch_module(model, path), meant
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise UnknownNameError(
+                f"component={component!r} is not allowed: {type(model).__name__} has no module there ({error})"
+            ) from error
     table = intervenable_modelcard.type_to_module_mapping
     try:
         check_name(f"component of {type(model).__name__}", component, components_of(model))
@@ -136,6 +147,11 @@ def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[
             f"{_layers(model, path)}"
         ) from error
     return module, {hook_name: name for name, hook_name in HOOKS.items()}[hook]
+
+
+def part_of(model: nn.Module, component: str, value: Tensor) -> Tensor:
+    """What a component is of the value that its module takes or gives: one of its parts, or its heads apart."""
+    return modeling_utils.output_to_subcomponent(value, component, type(model), getattr(model, "config", None))
 
 
 def layer_count(model: nn.Module, component: str) -> int:
@@ -157,7 +173,7 @@ def _count(model: nn.Module, path: str) -> int | None:
         layers = modeling_utils.getattr_for_torch_module(model, path.partition("[%s]")[0])
     except AttributeError:
         return None
-    return len(layers) if isinstance(layers, nn.ModuleList) else None
+    return len(layers) if isinstance(layers, nn.ModuleList | nn.Sequential) else None
 
 
 def _layers(model: nn.Module, path: str) -> str:

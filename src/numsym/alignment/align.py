@@ -14,10 +14,10 @@ from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
 from numsym.alignment.result import AlignmentResult
 from numsym.alignment.search import SearchSettings
-from numsym.alignment.site import Site
 from numsym.alignment.subject import Report, find
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
+from numsym.models.site import Site
 from numsym.models.weights import hash_of
 from numsym.results import plain
 from numsym.run import NO_RUN, NoRun, Stage
@@ -138,21 +138,28 @@ def _aligned(
     run: NoRun,
     on_check: Report | None,
 ) -> list[AlignmentResult]:
-    settings, counts, site = options_of(SearchSettings, search), options_of(PairCounts, pairs), Site.of(site)
+    settings, counts = options_of(SearchSettings, search), options_of(PairCounts, pairs)
     wanted = check_options(settings, counts, controls, engine)
     check_vocabulary(model, task)
-    width = site.check(model)
-    checked = {name: hypothesis.checked(task, width) for name, hypothesis in hypotheses.items()}
-    subject = OneModel(model, task, site, counts, positions, engine)
+    places = {name: Site.of(one.site or site) for name, one in hypotheses.items()}
+    checked = {name: one.checked(task, places[name].check(model)) for name, one in hypotheses.items()}
+    subjects = {place: OneModel(model, task, place, counts, positions, engine) for place in places.values()}
     weights = hash_of(model)  # once: it reads every weight
 
     def make(missing: Sequence[str]) -> dict[str, AlignmentResult]:
-        labels = [name.removeprefix(FOLDER) for name in missing]
-        with run.stage("alignment", settings.max_steps) as stage:
-            found = find(subject, [checked[name] for name in labels], settings, wanted, Watch(stage, labels, on_check))
-            return {name: subject.result(one, weights) for name, one in zip(missing, found, strict=True)}
+        made: dict[str, AlignmentResult] = {}
+        for place, subject in subjects.items():
+            names = [name for name in missing if places[name.removeprefix(FOLDER)] == place]
+            labels = [name.removeprefix(FOLDER) for name in names]
+            with run.stage("alignment", settings.max_steps) as stage:
+                watch = Watch(stage, labels, on_check)
+                found = find(subject, [checked[name] for name in labels], settings, wanted, watch) if labels else []
+            made |= {name: subject.result(one, weights) for name, one in zip(names, found, strict=True)}
+        return made
 
-    asked = _asked(subject, checked, weights, settings, wanted)
+    asked: dict[str, dict[str, Any]] = {}
+    for name, one in checked.items():
+        asked |= _asked(subjects[places[name]], {name: one}, weights, settings, wanted)
     with frozen(model):
         kept = run.keep_all(list(asked), make, lambda path: AlignmentResult.load(path, model), asked=asked)
     return list(kept.values())

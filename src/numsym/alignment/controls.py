@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym._pyvene import pv
-from numsym.alignment.engines.pyvene import PyveneEngine, Whole, device_of
+from numsym.alignment.engines.pyvene import Whole, device_of
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
-from numsym.alignment.site import Site
 from numsym.errors import InvalidArgumentError
+from numsym.models.activations import activations
 from numsym.models.logits import model_inputs
+from numsym.models.site import Site
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 
@@ -31,12 +31,10 @@ def site_values(
     model: nn.Module, site: Site, pairs: Pairs
 ) -> tuple[Float[Tensor, "batch hidden"], Int[Tensor, "batch"]]:
     """The site's values at the sources' positions, and the variable's values there."""
-    collect = PyveneEngine(model, site, [pv.CollectIntervention(embed_dim=site.check(model))])._intervenables[0]
     pairs = pairs.to(device_of(model))
-    where = {"sources->base": (None, [pairs.source_at[:, None].tolist()])}
-    inputs = model_inputs(model, pairs.source_ids, pairs.source_mask)
-    (_, collected), _ = collect(inputs, None, where)
-    return collected[0].reshape(len(pairs), -1).float(), pairs.source_value
+    states = activations(model, site, model_inputs(model, pairs.source_ids, pairs.source_mask))
+    rows = torch.arange(len(pairs), device=states.device)
+    return states[rows, pairs.source_at].reshape(len(pairs), -1).float(), pairs.source_value
 
 
 def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k: int) -> Bool[Tensor, "batch"]:

@@ -14,8 +14,8 @@ from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
 from numsym.alignment.pairs import Pairs, Positions
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import Engine, SearchSettings, right
-from numsym.alignment.site import Site
 from numsym.alignment.subject import Found, Searched, train
+from numsym.models.site import Site
 from numsym.shares import Share
 from numsym.tasks import Task
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from numsym._pyvene import frozen, intervenable, load, pv, save
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
+from numsym.models.site import Site
 from numsym.models.weights import check_hash
 from numsym.results import Result, left_out, read_result
 from numsym.shares import Share, shares_by

@@ -19,6 +19,7 @@ LAST_TEMPERATURE = 0.1
 """Of a learned mask at the end of a search, in coordinates: all but one or two are then in or out."""
 
 
+@runtime_checkable
 class Measures(Protocol):
     """What makes exchanges and scores what follows: all that is needed to say which pairs are `right`."""
 

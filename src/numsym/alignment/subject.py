@@ -6,7 +6,7 @@ its pairs are drawn, which engine runs it, what a share of right pairs is of it,
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Bool
 from torch import Tensor
@@ -65,6 +65,7 @@ class Found(Generic[M]):
         return self.searched.right(self.index, pairs)
 
 
+@runtime_checkable
 class Subject(Protocol[M]):
     """What alignments are searched for in."""
 

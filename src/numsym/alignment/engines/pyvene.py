@@ -13,8 +13,8 @@ from numsym._pyvene import intervenable, locations, pv
 from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
-from numsym.alignment.site import Site
 from numsym.models.logits import kept, model_inputs
+from numsym.models.site import Site
 from numsym.programs import Program
 
 

@@ -19,9 +19,9 @@ from numsym._pyvene import pv
 from numsym.alignment.engines.free_running import FreeRun, run_on
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
 from numsym.models import RecurrentLM
 from numsym.models.recurrence import Packing, run_packed
+from numsym.models.site import Site
 from numsym.programs import Program
 
 CHUNK = 1024
