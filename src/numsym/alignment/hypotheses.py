@@ -186,7 +186,7 @@ def measured_pairs(
         InvalidArgumentError: "held_out" of a task of which nothing is held out.
     """
     check_name("part", part, ("train", "validation", "test", "held_out"))
-    found = getattr(Drawn.draw(task, hypothesis, counts or PairCounts(), positions), part)
+    found = getattr(Drawn.draw(task, hypothesis.of(task), counts or PairCounts(), positions), part)
     if found is None:
         raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
     return found

@@ -1,6 +1,5 @@
 """What the command gives a study: what each of its arguments is, by name, from a composed configuration."""
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -42,8 +41,6 @@ class Given:
 
     def __init__(self, config: Mapping[str, Any], run: NoRun, *, rehearsal: bool = False):
         self.config, self.run, self.rehearsal, self.asks_task = config, run, rehearsal, False
-        for plugin in config.get("plugins") or ():
-            importlib.import_module(plugin)
 
     def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
         """Everything that the study takes, but its `run`."""

@@ -4,7 +4,7 @@ A new route is a file here, its test, and its line in this one: a class that the
 what it supports.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from numsym.models.site import Site
 from numsym.registry import Registry
 
 
+@runtime_checkable
 class Route(Engine, Protocol):
     """An engine that is chosen by what it supports.
 
