@@ -24,7 +24,7 @@ from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.engines.suffix_check import reason_against
 from numsym.alignment.engines.suffix_model import CHUNK, CutModel
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
+from numsym.models.site import Site
 
 CACHE_BYTES = 2 << 30
 """What an engine keeps of bases, of all pairs together."""

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym.alignment.engines.suffix_model import CutModel, seeing
-from numsym.alignment.site import Site
+from numsym.models.site import Site
 from numsym.models.logits import model_inputs
 
 ROWS = ((24, 11), (17, 15), (21, 4))

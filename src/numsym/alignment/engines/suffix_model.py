@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from numsym._pyvene import component_features, component_module
 from numsym.alignment.engines.kept import Both, Kept, Packing, Prefix, moved, picked
-from numsym.alignment.site import Site
+from numsym.models.site import Site
 from numsym.errors import ModelMismatchError
 from numsym.models.discover import layers_of
 from numsym.models.logits import arguments_of, kept, model_inputs
