@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from numsym.alignment import AlignmentResult, Hypothesis, PairCounts, SearchSettings, align_many
+from numsym.alignment import AlignmentResult, Hypothesis, PairCounts, SearchSettings, Site, align_many
 from numsym.alignment.align import check_options
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.circuits import as_adder
 from numsym.errors import InvalidArgumentError, Options, check_between, check_name, options_of
 from numsym.figures import COLOURS, drawing, spread
 from numsym.models import ModularTransformer
-from numsym.results import Result
+from numsym.results import Result, brief
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
 from numsym.tasks import ModularAddition
@@ -74,8 +74,7 @@ class ModularCausal(Result):
         kept = ("variable", "site", "function", "iia", "heldout_iia")
         return {
             self.title: [
-                {key: row[key] for key in kept} | {name: round(100 * row[name].value, 1) for name in controls}
-                for row in self.rows()
+                {key: row[key] for key in kept} | {name: brief(row[name]) for name in controls} for row in self.rows()
             ]
         }
 
@@ -161,18 +160,20 @@ def modular_causal(
     check_between("subspace_dim", subspace_dim, 1, model.config.hidden_size)
     counts, settings = options_of(PairCounts, pairs), options_of(SearchSettings, search)
     check_options(settings, counts, controls, engine)
+    last = model.config.num_hidden_layers - 1
     found: dict[str, AlignmentResult] = {}
     options: dict[str, Any] = {"search": settings, "pairs": counts, "controls": controls, "engine": engine, "run": run}
     for variable in variables:
         for site in sites:
-            task = _task(model, fraction, seed, position_of(variable, site))
-            asked = {
+            # A search each, so that an interrupted run loses one at most.
+            hypotheses = {
                 f"{variable}_{site}_{kind}": Hypothesis(PROGRAMS[variable], variable, kind, subspace_dim, seed)
                 for kind in alignments
             }
-            layer = 0 if site == "embeddings" else model.config.num_hidden_layers - 1
-            results = align_many(model, task, asked, site=f"{site}:{layer}", **options)
-            found |= dict(zip(asked, results, strict=True))
+            task = _task(model, fraction, seed, position_of(variable, site))
+            place = Site(site, 0 if site == "embeddings" else last)
+            results = align_many(model, task, hypotheses, site=place, **options)
+            found |= dict(zip(hypotheses, results, strict=True))
     return run.show(ModularCausal(found))
 
 
