@@ -47,7 +47,7 @@ class Trajectories(Result):
     @property
     def title(self) -> str:
         """What the rows are."""
-        return "principal components of the state"
+        return "principal components"
 
     def rows(self) -> list[dict[str, Any]]:
         """A row a component: how much of the variance it explains."""
