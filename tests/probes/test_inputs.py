@@ -96,7 +96,7 @@ def test_what_is_not_a_matrix_of_numbers_is_refused(bad):
 
 @pytest.mark.parametrize("bad", [None, "embeddings", [[1.0, 2.0], [3.0]], np.array([["a"]])])
 def test_what_is_no_numbers_is_refused(bad):
-    with pytest.raises(InvalidArgumentError, match="embeddings of type .* are not allowed"):
+    with pytest.raises(InvalidArgumentError, match=r"embeddings of type .* are not allowed"):
         check_embeddings(bad)
 
 

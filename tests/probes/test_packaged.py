@@ -45,7 +45,7 @@ def test_any_folder_of_transformers_will_do(tokenizer, tmp_path):
     table = hugging_face(tmp_path / "model", 19)
     assert [tokenizer.decode([token]).strip() for token in table.rank.tolist()] == [str(n) for n in range(19)]
     assert torch.equal(table.embeddings, model.transformer.wte.weight.detach()[table.rank])
-    with pytest.raises(InvalidArgumentError, match="model=.* is not allowed: there is no such folder"):
+    with pytest.raises(InvalidArgumentError, match=r"model=.* is not allowed: there is no such folder"):
         hugging_face(tmp_path / "none")
 
 

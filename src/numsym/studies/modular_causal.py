@@ -69,12 +69,18 @@ class ModularCausal(Result):
         ]
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Without what is the same in all rows, and with controls as bare percents."""
-        controls = next(iter(self.alignments.values())).controls
-        kept = ("variable", "site", "function", "iia", "heldout_iia")
+        """What tells the rows apart, in a terminal's width: all but the first IIA without their intervals."""
         return {
             self.title: [
-                {key: row[key] for key in kept} | {name: brief(row[name]) for name in controls} for row in self.rows()
+                {
+                    "variable": row["variable"],
+                    "at": row["site"].removesuffix("_output"),
+                    "function": row["function"],
+                    "IIA": row["iia"],
+                    "held out": brief(row["heldout_iia"]),
+                    **{name: brief(share) for name, share in one.controls.items()},
+                }
+                for row, one in zip(self.rows(), self.alignments.values(), strict=True)
             ]
         }
 
@@ -122,7 +128,7 @@ def modular_causal(
     sites: Sequence[str] = ("embeddings", "attention_output", "mlp_output"),
     alignments: Sequence[str] = ("orthogonal", "linear"),
     subspace_dim: int = 16,
-    fraction: float = 0.8,
+    fraction: float | int = 0.8,
     search: Options[SearchSettings] = SearchSettings(max_steps=400, patience=3),
     pairs: Options[PairCounts] = PairCounts(),
     controls: bool | Sequence[str] = ("floor", "permuted"),
@@ -184,7 +190,7 @@ def _check(name: str, values: Sequence[str], known: Iterable[str]) -> None:
         check_name(name, value, known)
 
 
-def _task(model: ModularTransformer, fraction: float, seed: int, position: str) -> ModularAddition:
+def _task(model: ModularTransformer, fraction: float | int, seed: int, position: str) -> ModularAddition:
     return ModularAddition(
         p=model.p,
         fraction=fraction,
