@@ -58,7 +58,11 @@ def arguments_of(model: nn.Module) -> frozenset[str]:
 
 @lru_cache
 def _parameters(function: Callable) -> frozenset[str]:
-    return frozenset(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    # Some decoders of transformers pass on what they do not name, `use_cache` among it.
+    open_ended = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    passed_on = {"use_cache"} if open_ended and "past_key_values" in parameters else set()
+    return frozenset(parameters) | passed_on
 
 
 def keep_logits(model: nn.Module, keep: Bool[Tensor, "batch pos"]) -> dict[str, Tensor]:
