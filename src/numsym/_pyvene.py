@@ -6,13 +6,16 @@ model's config that holds its width. Filling them is all that it takes to make a
 
 import contextlib
 import importlib
+import inspect
 import io
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
+import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
@@ -32,6 +35,7 @@ __all__ = [
     "layer_count",
     "load",
     "locations",
+    "observed",
     "pv",
     "register",
     "resolve_type",
@@ -97,17 +101,155 @@ def tabled(model: nn.Module) -> bool:
 
 
 def components_of(model: nn.Module) -> tuple[str, ...]:
-    """The names under which pyvene can intervene on this model.
+    """The names under which pyvene can intervene on this model, of those that its class has the ones that work.
 
     Raises:
         ModelMismatchError: its class is not registered.
     """
+    broken = faults(model)
+    return tuple(name for name in _table(model) if name not in broken)
+
+
+def _table(model: nn.Module) -> dict[str, tuple]:
     table = intervenable_modelcard.type_to_module_mapping.get(type(model))
     if table is None:
         raise ModelMismatchError(
-            f"pyvene does not know {type(model).__name__}: register it with numsym.models.register(cls, components)"
+            f"pyvene does not know {type(model).__name__}: numsym.models.load(model) finds its places, or register it "
+            "with numsym.models.register(cls, components)"
         )
-    return tuple(table)
+    return table
+
+
+FUSED = (
+    "its module is a fused nn.{kind}, which computes all steps at once, so that an exchange would change the output at "
+    "one position and nothing after it; numsym.models.load(model) makes its state a site that the steps after it go on "
+    "from"
+)
+REPEATED = (
+    "its module runs {calls} times for {tokens} tokens, so that what it shows at once is not a sequence; "
+    "numsym.models.load(model) makes the state of a cell a site"
+)
+TOKENS = 3
+"""Of the run that shows what holds."""
+
+_FAULTS: "WeakKeyDictionary[nn.Module, tuple[dict[str, tuple], dict[str, str]]]" = WeakKeyDictionary()
+"""By model, the table that it had, and what was found of it."""
+
+
+def faults(model: nn.Module) -> dict[str, str]:
+    """Of the components that a model's class has, those that cannot be exchanged in this model, and why.
+
+    Tables are of a class, and models of it differ: in the way that attention is computed, in heads that share keys, in
+    which layers have attention. So the model runs once over a few tokens (numsym's own classes need not).
+
+    Raises:
+        ModelMismatchError: its class is not registered.
+    """
+    table = _table(model)
+    if type(model).__module__.startswith("numsym.") and not getattr(model, "foreign", False):
+        return {}
+    if model not in _FAULTS or _FAULTS[model][0] != table:
+        seen = None
+        with contextlib.suppress(ModelMismatchError):
+            seen = observed(model, {name: (path, hook) for name, (path, hook, *_) in table.items()})
+        reasons = {name: _fault(model, name, seen) for name in table}
+        _FAULTS[model] = dict(table), {name: reason for name, reason in reasons.items() if reason}
+    return _FAULTS[model][1]
+
+
+def _fault(model: nn.Module, name: str, seen: dict[str, list[list[Any]]] | None) -> str | None:
+    path, hook, *_ = _table(model)[name]
+    modules = [module for _, module in _modules(model, path)]
+    if not modules:
+        return f"there is no module at {path}"
+    fused = [module for module in modules if isinstance(module, nn.RNNBase)]
+    if fused and hook == HOOKS["output"]:
+        return FUSED.format(kind=type(fused[0]).__name__)
+    if seen is None:
+        return None
+    if name not in seen:
+        return "its module did not run, so nothing can be exchanged there"
+    said = [_fault_of(model, name, values) for values in seen[name]]
+    return None if None in said else said[0]
+
+
+def _fault_of(model: nn.Module, name: str, values: list[Any]) -> str | None:
+    """What is wrong with what a component shows in one layer, call by call."""
+    if len(values) > 1:
+        return REPEATED.format(calls=len(values), tokens=TOKENS)
+    value = values[0]
+    if not (isinstance(value, Tensor) and value.is_floating_point() and value.ndim >= 3 and len(value) == 1):
+        shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        return f"its module shows {shown} for (1, {TOKENS}) tokens, and not one vector a token"
+    try:
+        width = modeling_utils.get_dimension_by_component(type(model), model.config, name)
+        part = modeling_utils.output_to_subcomponent(value, name, type(model), model.config)
+    except (AttributeError, RuntimeError, ValueError, TypeError) as error:
+        return f"pyvene's table does not fit what it shows ({error})"
+    if part.shape[-2:] != (TOKENS, width):
+        return f"it is {part.shape[-1]} wide for each of {part.shape[-2]}, and pyvene's table says {width}"
+    return None
+
+
+@torch.no_grad()
+def observed(model: nn.Module, places: Mapping[str, tuple[str, str]]) -> dict[str, list[list[Any]]]:
+    """What places show in a run of a few tokens: for each layer in which one runs, a value for each of its calls.
+
+    Args:
+        model: with a forward that takes `input_ids`.
+        places: name -> module path, and pyvene's hook.
+
+    Returns:
+        Nothing of places that do not run.
+
+    Raises:
+        ModelMismatchError: the model does not run on tokens alone.
+    """
+    found: dict[tuple[str, int], list[Any]] = {}
+    handles = []
+
+    def watch(name: str, layer: int, module: nn.Module, hook: str) -> None:
+        def look(_module: nn.Module, args: tuple, kwargs: dict, output: Any = None) -> None:
+            # As pyvene reads it: the first positional argument, else the first by keyword; the first of a tuple.
+            value = output if hook == HOOKS["output"] else (args[0] if args else next(iter(kwargs.values()), None))
+            found.setdefault((name, layer), []).append(value[0] if isinstance(value, tuple) and value else value)
+
+        handles.append(getattr(module, hook)(look, with_kwargs=True))
+
+    modes = [(part, part.training) for part in model.modules()]
+    try:
+        for name, (path, hook) in places.items():
+            for layer, module in _modules(model, path):
+                watch(name, layer, module, hook)
+        model.eval()
+        given = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+        model(input_ids=torch.zeros(1, TOKENS, dtype=torch.long, device=next(model.parameters()).device), **given)
+    except Exception as error:
+        line = next(iter(str(error).strip().splitlines()), "")
+        raise ModelMismatchError(
+            f"model of type {type(model).__name__} is not allowed: its forward does not run on `input_ids` alone "
+            f"({type(error).__name__}: {line})"
+        ) from error
+    finally:
+        for part, training in modes:
+            part.training = training
+        for handle in handles:
+            handle.remove()
+    layers: dict[str, list[list[Any]]] = {}
+    for (name, _), values in found.items():
+        layers.setdefault(name, []).append(values)
+    return layers
+
+
+def _modules(model: nn.Module, path: str) -> list[tuple[int, nn.Module]]:
+    """The modules that a path names, by layer, where they are there."""
+    found = []
+    for layer in range((_count(model, path) or 1) if "%s" in path else 1):
+        with contextlib.suppress(AttributeError, IndexError, KeyError):
+            module = modeling_utils.getattr_for_torch_module(model, path % layer if "%s" in path else path)
+            if isinstance(module, nn.Module):
+                found.append((layer, module))
+    return found
 
 
 def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[nn.Module, str]:
@@ -118,7 +260,7 @@ def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[
     """
     table = intervenable_modelcard.type_to_module_mapping
     try:
-        check_name(f"component of {type(model).__name__}", component, components_of(model))
+        _check_component(model, component)
     except UnknownNameError as error:
         layered = next((path for path, *_ in table[type(model)].values() if "%s" in path), "")
         raise UnknownNameError(f"{error}{_layers(model, layered)}") from None
@@ -139,7 +281,7 @@ def layer_count(model: nn.Module, component: str) -> int:
     Raises:
         UnknownNameError: no such component.
     """
-    check_name(f"component of {type(model).__name__}", component, components_of(model))
+    _check_component(model, component)
     path = intervenable_modelcard.type_to_module_mapping[type(model)][component][0]
     return _count(model, path) or 1
 
@@ -161,21 +303,32 @@ def _layers(model: nn.Module, path: str) -> str:
     return "" if count is None else f"; its layers are 0..{count - 1}"
 
 
-def component_width(model: Any, component: str) -> int:
-    """The size of the last dimension of a component.
+def component_width(model: Any, component: str, layer: int = 0) -> int:
+    """The size of the last dimension of a component that can be exchanged.
 
     Raises:
         UnknownNameError: no such component.
-        ModelMismatchError: the model's config lacks what pyvene's table takes the width from.
+        ModelMismatchError: it cannot be exchanged in this model; or the model's config lacks what pyvene's table takes
+            the width from.
     """
-    check_name(f"component of {type(model).__name__}", component, components_of(model))
+    _check_component(model, component)
     try:
-        return modeling_utils.get_dimension_by_component(type(model), model.config, component)
+        width = modeling_utils.get_dimension_by_component(type(model), model.config, component)
     except AttributeError as error:
         raise ModelMismatchError(
             f"component {component!r} is not allowed for {type(model).__name__}: pyvene's table takes its width from "
             f"an attribute that the config lacks ({error})"
         ) from error
+    if component in (broken := faults(model)):
+        raise ModelMismatchError(
+            f"component {component!r} is not allowed for {type(model).__name__}: {broken[component]}"
+        )
+    return model.width_of(component, layer) if hasattr(model, "width_of") else width
+
+
+def _check_component(model: nn.Module, component: str) -> None:
+    if component not in _table(model):
+        check_name(f"component of {type(model).__name__}", component, components_of(model))
 
 
 class Intervenable(pv.IntervenableModel):

@@ -37,9 +37,10 @@ class Site:
 
         Raises:
             UnknownNameError: the model has no such component or layer; the message lists those it has.
+            ModelMismatchError: it cannot be exchanged there, such as the output of a fused recurrence.
         """
         component_module(model, self.component, self.layer)
-        return component_width(model, self.component)
+        return component_width(model, self.component, self.layer)
 
     def representation(self, intervention: pv.Intervention) -> pv.RepresentationConfig:
         """This place in pyvene's terms, with an intervention there."""
