@@ -8,6 +8,7 @@ from numsym.shares import Share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # The colour-blind safe palette of Okabe and Ito (2008), without black and yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -59,3 +60,14 @@ def points(
 def spread(shares: Any) -> list[list[float]]:
     """How far the ends of shares' intervals lie below and above them, as `errorbar` takes it."""
     return [[max(0.0, s.value - s.low) for s in shares], [max(0.0, s.high - s.value) for s in shares]]
+
+
+def panels(plt: Any, n: int, columns: int, *, size: float) -> "tuple[Figure, list[Axes]]":
+    """A figure of `n` square panels in rows of `columns`; what is left over of the last row is empty."""
+    rows = -(-n // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(size * columns + 0.3, size * rows + 0.2), squeeze=False, layout="constrained"
+    )
+    for axes in grid.flat[n:]:
+        axes.set_axis_off()
+    return figure, list(grid.flat[:n])

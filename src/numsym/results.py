@@ -3,6 +3,7 @@
 A result is a frozen dataclass that inherits `Result` and says what its `rows()` are. Tables, Markdown, wandb's tables,
 `results.json` and the report are all made from these rows. What JSON cannot hold (models, interventions, masks) is a
 field of `left_out()`: it is not written, and it is `None` or its default in a result that is read back without a model.
+What JSON should not hold (large tensors, results that have them) is a field of `beside()`: it has files of its own.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-__all__ = ["Difference", "Mean", "Result", "Share", "formatted", "left_out", "plain", "rebuilt"]
+__all__ = ["Difference", "Mean", "Result", "Share", "beside", "formatted", "left_out", "plain", "rebuilt"]
 
-FILE = "result.json"
-LEFT_OUT = "left out"
+FILE, TENSORS = "result.json", "tensors.safetensors"
+LEFT_OUT, BESIDE = "left out", "beside"
 
 Row = dict[str, Any]
 R = TypeVar("R", bound="Result")
@@ -36,6 +38,11 @@ R = TypeVar("R", bound="Result")
 def left_out(**options: Any) -> Any:
     """A dataclass field that is neither written nor compared nor shown."""
     return dataclasses.field(repr=False, compare=False, metadata={LEFT_OUT: True}, **options)
+
+
+def beside(**options: Any) -> Any:
+    """A field for a tensor or a result that `write` puts into a file or folder of its own, and `to_dict` leaves out."""
+    return dataclasses.field(repr=False, compare=False, metadata={LEFT_OUT: True, BESIDE: True}, **options)
 
 
 class Result:
@@ -104,6 +111,14 @@ class Result:
     def write(self, folder: Path) -> None:
         """Write into a folder that is there; `save` makes a new one."""
         write_json(folder / FILE, {"type": type(self).__name__, **self.to_dict()})
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        own = {f.name: getattr(self, f.name) for f in fields if f.metadata.get(BESIDE)}
+        if tensors := {name: value.contiguous() for name, value in own.items() if isinstance(value, Tensor)}:
+            save_file(tensors, folder / TENSORS)
+        for name, value in own.items():
+            if isinstance(value, Result):
+                (folder / name).mkdir()
+                value.write(folder / name)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a new folder, which `load` reads.
@@ -122,7 +137,7 @@ class Result:
             path: the folder.
             model: what it was measured on, for results that hold more than numbers; without it the numbers are read.
         """
-        return cls.from_dict(read_result(path, cls.__name__))
+        return cls.from_dict(read_result(path, cls.__name__), **_read_beside(cls, Path(path)))
 
     def __repr__(self) -> str:
         return "\n".join(line for title, rows in self.tables().items() for line in (title, *aligned(_texts(rows))))
@@ -132,6 +147,17 @@ class Result:
 
         tables = ((title, pandas.DataFrame(_texts(rows))) for title, rows in self.tables().items())
         return "".join(f"<p><b>{escape(title)}</b></p>{t.to_html(index=False, border=0)}" for title, t in tables)
+
+
+def _read_beside(kind: Any, folder: Path) -> dict[str, Any]:
+    """The fields of a result that have files of their own."""
+    made: dict[str, Any] = load_file(folder / TENSORS) if (folder / TENSORS).is_file() else {}
+    for field in dataclasses.fields(kind):
+        if field.metadata.get(BESIDE) and (folder / field.name).is_dir():
+            hint = get_type_hints(kind)[field.name]
+            of = next(one for one in (hint, *get_args(hint)) if isinstance(one, type) and issubclass(one, Result))
+            made[field.name] = of.load(folder / field.name)
+    return made
 
 
 def _texts(rows: Sequence[Row]) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ is the one with a folder.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +77,9 @@ class NoRun:
     def say(self, text: str) -> None:
         """A line for who watches."""
 
+    def note(self, **facts: Any) -> None:
+        """Something that the results must say of how they came about, as plain values."""
+
     def show(self, result: R, **about: Any) -> R:
         """Print the result, write its figures, table and values, and close the run; returns the result.
 
@@ -88,3 +91,30 @@ class NoRun:
 
 
 NO_RUN = NoRun()
+
+
+class Rehearsal(NoRun):
+    """A place where nothing is done: what takes a `run` ends here as soon as there would be work."""
+
+    class Ended(Exception):
+        """The arguments have been checked."""
+
+    def keep_all(self, names: Sequence[str], make: Callable, load: Callable, **options: object) -> dict[str, Any]:
+        """There would be work."""
+        raise self.Ended
+
+    @contextmanager
+    def stage(self, title: str, steps: int) -> Iterator[Stage]:
+        """There would be work."""
+        raise self.Ended
+        yield Stage()
+
+    def show(self, result: Any, **about: object) -> Any:
+        """Nothing was to be done."""
+        raise self.Ended
+
+
+def rehearse(function: Callable[..., Any], *arguments: Any, **options: object) -> None:
+    """Call what takes a `run` to see whether it refuses its arguments, which it says before it first uses its `run`."""
+    with suppress(Rehearsal.Ended):
+        function(*arguments, run=Rehearsal(), **options)

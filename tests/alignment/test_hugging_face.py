@@ -10,10 +10,10 @@ from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, align, interchange_pairs
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.functions import ALIGNMENTS, build
-from numsym.alignment.site import Site
 from numsym.errors import ModelMismatchError, UnknownNameError
 from numsym.models import load
 from numsym.models.logits import model_inputs
+from numsym.models.site import Site
 from numsym.tasks import AdditionPrompts, CountingPrompts
 
 SMALL = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))

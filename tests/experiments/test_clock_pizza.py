@@ -2,9 +2,9 @@ import json
 
 import pytest
 import torch
+from numsym.experiments.clock_pizza import analyse, circle_table, read_adder, run
 
 from numsym.errors import InvalidArgumentError, RunFolderError
-from numsym.experiments.clock_pizza import analyse, circle_table, read_adder, run
 from numsym.models import LinearModularConfig, LinearModularModel, ModularTransformer, ModularTransformerConfig
 
 

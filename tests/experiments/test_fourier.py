@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from numsym.experiments.fourier import FourierConfig, measure, run, short_peaks, table
 
 from numsym.errors import NumsymError
-from numsym.experiments.fourier import FourierConfig, measure, run, short_peaks, table
 from numsym.probes import spectrum
 
 

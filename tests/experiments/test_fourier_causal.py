@@ -2,9 +2,9 @@ import json
 
 import pytest
 import torch
+from numsym.experiments.adders import AdderTraining
 
 from numsym.errors import InvalidArgumentError
-from numsym.experiments.adders import AdderTraining
 from numsym.experiments.fourier_causal import Bench, FourierCausalConfig, by_harmonic, by_rank, run, train
 from numsym.interventions import FourierSubspaceIntervention
 

@@ -1,10 +1,10 @@
 import json
 
 import pytest
+from numsym.experiments.modular_causal import ExchangePlan, exchange_table, run, table
 
 from numsym.alignment import SearchSettings
 from numsym.errors import InvalidArgumentError, UnknownNameError
-from numsym.experiments.modular_causal import ExchangePlan, exchange_table, run, table
 from numsym.tasks import ModularAddition
 from numsym.training.modular import ModularTrainingSettings, build_adder, train_adder
 

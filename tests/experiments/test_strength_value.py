@@ -1,10 +1,10 @@
 import json
 
 import pytest
+from numsym.experiments.strength_value import run
 
 from numsym.circuits.strength_value import KINDS
 from numsym.errors import InvalidArgumentError
-from numsym.experiments.strength_value import run
 
 TINY = [
     "experiment=strength_value", "device=cpu", "experiment.trials=20", "tasks.arguments.counts=[1,4]",

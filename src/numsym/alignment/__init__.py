@@ -6,13 +6,13 @@ from numsym.alignment.controls import CONTROLS
 from numsym.alignment.engines.choice import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, measured_pairs, named
-from numsym.alignment.markov import Dependence, Following, dependence, following, state_sites
+from numsym.alignment.markov import Dependence, Following, dependence, following
 from numsym.alignment.pairs import Pairs, interchange_pairs, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import SearchSettings
-from numsym.alignment.site import Site
-from numsym.alignment.site_sweep import SiteSweep, sites_named, sweep_sites
+from numsym.alignment.site_sweep import SiteSweep, sweep_sites
 from numsym.alignment.verdicts import Rule
+from numsym.models.site import Site, sites_named, state_sites
 from numsym.shares import Difference, Share
 
 __all__ = [

@@ -28,6 +28,7 @@ class Hypothesis:
             "linear" up to a width of `WIDE`, and "low_rank" above it, where a map of width x width is no choice.
         subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
         seed: of the pairs, of the start and of the order of the pairs.
+        site: where it is searched for, if not where the others are: "component" or "component:layer".
     """
 
     program: str | None = None
@@ -35,6 +36,7 @@ class Hypothesis:
     alignment: str | None = None
     subspace_dim: int | None = None
     seed: int = 0
+    site: str | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -184,7 +186,7 @@ def measured_pairs(
         InvalidArgumentError: "held_out" of a task of which nothing is held out.
     """
     check_name("part", part, ("train", "validation", "test", "held_out"))
-    found = getattr(Drawn.draw(task, hypothesis, counts or PairCounts(), positions), part)
+    found = getattr(Drawn.draw(task, hypothesis.of(task), counts or PairCounts(), positions), part)
     if found is None:
         raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
     return found

@@ -21,13 +21,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym._pyvene import components_of, pv, quiet
-from numsym.alignment.align import frozen
+from numsym._pyvene import Intervenable, frozen, pv, quiet
 from numsym.alignment.engines.pyvene import device_of, score
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
 from numsym.alignment.verdicts import told_apart
-from numsym.errors import InvalidArgumentError, UnknownNameError
+from numsym.errors import InvalidArgumentError
+from numsym.models.logits import logits_of, model_inputs
+from numsym.models.site import Site, state_sites
 from numsym.shares import Share
 
 CHUNK = 250
@@ -75,33 +75,6 @@ class Dependence:
     context: float
     score: float | None
     n: int
-
-
-def state_sites(model: nn.Module) -> list[Site]:
-    """Every site that one position of a model hands on: a recurrent model's states, a transformer's residual stream.
-
-    These are `state` of every layer; or the first block's input and every block's output, from which all keys and
-    values of the position follow.
-
-    Raises:
-        InvalidArgumentError: the model has no components of these names.
-    """
-    names = components_of(model)
-    wanted = next((name for name in ("state", "block_output") if name in names), None)
-    if wanted is None:
-        raise InvalidArgumentError(
-            f"{type(model).__name__} is not allowed: it has neither 'state' nor 'block_output' among its components "
-            f"({', '.join(names)}); name the sites yourself"
-        )
-    sites = [Site("block_input")] if wanted == "block_output" and "block_input" in names else []
-    layer = 0
-    while True:
-        try:
-            Site(wanted, layer).check(model)
-        except UnknownNameError:
-            return sites
-        sites.append(Site(wanted, layer))
-        layer += 1
 
 
 def following(model: nn.Module, sites: Sequence[Site], pairs: Pairs, own: Pairs) -> Following:
@@ -192,7 +165,7 @@ class Exchange:
         places = [site.representation(pv.VanillaIntervention(embed_dim=site.check(model))) for site in self.sites]
         if places:
             with quiet():
-                self._intervenable = pv.IntervenableModel(pv.IntervenableConfig(places), model)
+                self._intervenable = Intervenable(pv.IntervenableConfig(places), model)
             self._intervenable.set_device(device_of(model), set_model=False)
 
     def logits(
@@ -200,13 +173,13 @@ class Exchange:
     ) -> Float[Tensor, "batch pos vocab"]:
         """Logits of the base with the source's values; each is tokens, mask (batch, pos) and positions (batch,)."""
         (base_ids, base_mask, base_at), (source_ids, source_mask, source_at) = base, source
-        inputs = {"input_ids": base_ids, "attention_mask": base_mask}
+        inputs = model_inputs(self.model, base_ids, base_mask)
         if not self.sites:
-            return self.model(**inputs)["logits"].float()
-        given = {"input_ids": source_ids, "attention_mask": source_mask}
+            return logits_of(self.model(**inputs)).float()
+        given = model_inputs(self.model, source_ids, source_mask)
         at = [[positions[:, None].tolist()] * len(self.sites) for positions in (source_at, base_at)]
         _, output = self._intervenable(inputs, [given] * len(self.sites), {"sources->base": (at[0], at[1])})
-        return output["logits"].float()
+        return logits_of(output).float()
 
 
 def later(pairs: Pairs) -> Pairs:

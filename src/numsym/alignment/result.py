@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from numsym._pyvene import Intervenable, load, pv, quiet, save
+from numsym._pyvene import frozen, intervenable, load, pv, save
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
+from numsym.models.site import Site
 from numsym.models.weights import check_hash
 from numsym.results import Result, left_out, read_result
 from numsym.shares import Share, shares_by
@@ -133,11 +133,7 @@ class AlignmentResult(Result):
         """
         model = self.model if model is None else model
         check_hash(model, self.model_hash)
-        with quiet():
-            config = pv.IntervenableConfig([self.site.representation(self.intervention)])
-            intervenable = Intervenable(config, model)
-        intervenable.set_device(next(model.parameters()).device, set_model=False)
-        return intervenable
+        return intervenable(model, [self.site.representation(self.intervention)])
 
     @property
     def title(self) -> str:
@@ -168,7 +164,8 @@ class AlignmentResult(Result):
 
         `pv.IntervenableModel.load(path, model)` loads the intervention, `AlignmentResult.load` all of it.
         """
-        save(self.intervenable(), folder)
+        with frozen(self.model):
+            save(self.intervenable(), folder)
         super().write(folder)
 
     @classmethod
@@ -182,5 +179,6 @@ class AlignmentResult(Result):
         if model is None:
             return cls.from_dict(read)
         check_hash(model, read["model_hash"])
-        intervenable = load(Path(path), model)
-        return cls.from_dict(read, intervention=next(iter(intervenable.interventions.values())), model=model)
+        with frozen(model):
+            loaded = load(Path(path), model)
+        return cls.from_dict(read, intervention=next(iter(loaded.interventions.values())), model=model)

@@ -7,13 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from numsym._pyvene import layer_count
 from numsym.alignment.align import align_many
 from numsym.alignment.hypotheses import Hypothesis
-from numsym.alignment.markov import state_sites
 from numsym.alignment.result import AlignmentResult
-from numsym.alignment.site import Site
-from numsym.errors import InvalidArgumentError, check_at_least
+from numsym.errors import check_at_least
+from numsym.models.site import Site, sites_named, state_sites
 from numsym.results import plain
 from numsym.shares import Share
 from numsym.storage import write_json
@@ -93,26 +91,6 @@ class SiteSweep:
 def label(result: AlignmentResult) -> str:
     """What an alignment was searched for, without where."""
     return f"{result.program}: {', '.join(result.variables)} ({result.alignment})"
-
-
-def sites_named(model: nn.Module, names: Sequence[str | Site]) -> tuple[Site, ...]:
-    """Sites by name: "component:layer", or "component" for all of its layers.
-
-    Raises:
-        UnknownNameError: the model has no such component or layer.
-        InvalidArgumentError: there are none.
-    """
-    found: list[Site] = []
-    for name in names:
-        if isinstance(name, Site) or ":" in name:
-            found.append(Site.of(name))
-        else:
-            found += [Site(name, layer) for layer in range(layer_count(model, name))]
-    if not found:
-        raise InvalidArgumentError("sites=[] is not allowed: name at least one, or none at all for the residual stream")
-    for site in found:
-        site.check(model)
-    return tuple(dict.fromkeys(found))
 
 
 def sweep_sites(

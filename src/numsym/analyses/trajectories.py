@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from numsym._pyvene import component_module
 from numsym.alignment.engines.pyvene import device_of
-from numsym.alignment.site import Site
 from numsym.errors import check_at_least, check_between
+from numsym.models.site import Site
 from numsym.tasks import Batch, Task
 
 

@@ -1,6 +1,5 @@
 """What the command gives a study: what each of its arguments is, by name, from a composed configuration."""
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -15,10 +14,15 @@ from numsym.alignment.functions import ALIGNMENTS
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import load_config
 from numsym.models import build, read_model
-from numsym.results import rebuilt
+from numsym.results import plain, rebuilt
 from numsym.run import NoRun
 from numsym.tasks import Task, load_task
 from numsym.training import check_settings, evaluate, train
+
+EVALUATED = 400
+"""Trials over which the accuracy of a model is measured that was not trained here."""
+KNOWS = 0.5
+"""Trial accuracy below which it is said not to do the task."""
 
 STANDARD = ("site", "pairs", "controls", "engine", "seed")
 
@@ -36,13 +40,12 @@ class Given:
     """
 
     def __init__(self, config: Mapping[str, Any], run: NoRun, *, rehearsal: bool = False):
-        self.config, self.run, self.rehearsal = config, run, rehearsal
-        for plugin in config.get("plugins") or ():
-            importlib.import_module(plugin)
+        self.config, self.run, self.rehearsal, self.asks_task = config, run, rehearsal, False
 
     def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
         """Everything that the study takes, but its `run`."""
         hints, own = get_type_hints(study), self.config["experiment"]
+        self.asks_task = "task" in hints
         made: dict[str, Any] = {}
         for name in inspect.signature(study).parameters:
             if name == "run":
@@ -101,6 +104,8 @@ class Given:
         recipe = self.recipe
         arguments = dict(recipe.get("arguments") or {})
         if "tokenizer" in arguments and arguments["tokenizer"] is None:
+            if self.config["model"] is None:
+                raise InvalidArgumentError(f"model=null is not allowed with tasks={recipe['name']}: name one to ask")
             arguments["tokenizer"] = self.config["model"]
         return load_task({**recipe, "arguments": arguments})
 
@@ -114,8 +119,17 @@ class Given:
         """The model that is named, or the recipe's, trained."""
         if self.config["model"] is not None:
             found = read_model(self.config["model"], device=self.device, dtype=self.config["dtype"])
+            if self.asks_task and not self.rehearsal:
+                self._evaluated(found)
             return found
         return self.trained(self.recipe, self.task, self.config["seed"])
+
+    def _evaluated(self, model: nn.Module) -> None:
+        """Say how well a model that was not trained here does the task: else an IIA means nothing."""
+        accuracy = evaluate(model, self.task, n=EVALUATED)
+        self.run.note(evaluation=plain(accuracy))
+        verdict = "" if accuracy.accuracy >= KNOWS else ": it does NOT do the task, and IIA says little"
+        self.run.say(f"model        trial accuracy {100 * accuracy.accuracy:.1f} %{verdict}")
 
     def make(self, **shape: Any) -> nn.Module:
         """The recipe's model with another shape, trained; `hidden_size=32`, say."""
@@ -171,20 +185,21 @@ class Given:
         chosen = {"alignment": chosen} if "representations" in chosen else chosen
         found: dict[str, Hypothesis] = {}
         for variable in asked:
-            program, name = self._program_of(variable)
+            program, name, site = self._asked(variable)
             for label, recipe in chosen.items():
                 key = label if len(asked) == 1 else f"{name}_{label}"
-                found[key] = Hypothesis(
-                    program, name, function_of(recipe), self._dimension(recipe), self.config["seed"]
-                )
+                k, seed = self._dimension(recipe), self.config["seed"]
+                found[key] = Hypothesis(program, name, function_of(recipe), k, seed, site)
         return found
 
-    def _program_of(self, variable: str | None) -> tuple[str, str]:
-        usual = (self.config["program"] or self.task.search[0], self.task.search[1])
+    def _asked(self, variable: str | None) -> tuple[str, str | None, str | None]:
+        """Program, variable and site of "variable", "program.variable" or "program.variable@site"."""
+        usual = self.config["program"] or self.task.search[0]
         if variable is None:
-            return usual
-        program, _, name = variable.rpartition(".")
-        return (program or usual[0], name)
+            return usual, self.task.search[1] if usual == self.task.search[0] else None, None
+        name, _, site = variable.partition("@")
+        program, _, name = name.rpartition(".")
+        return program or usual, name, site or None
 
     def _dimension(self, recipe: Mapping[str, Any]) -> int | None:
         own = (recipe.get("search") or {}).get("subspace_dim")

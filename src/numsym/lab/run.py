@@ -97,7 +97,7 @@ class Run(NoRun):
     ):
         self.path, self.config, self.quiet = Path(path), config, quiet
         self._track, self._prefix = track, ""
-        self._open = False
+        self._open, self._notes = False, dict[str, Any]()
         self._closing = ExitStack()
         self._tracker: Tracker | None = None
         self._root: Run = self
@@ -251,6 +251,10 @@ class Run(NoRun):
         if not self.quiet:
             display.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
+    def note(self, **facts: Any) -> None:
+        """Something that `results.json` says beside the result."""
+        self._root._notes |= facts
+
     def show(self, result: Any, **about: Any) -> Any:
         """Print a result, write its figures, its table and `results.json`, and close the run; within one, keep it.
 
@@ -276,7 +280,10 @@ class Run(NoRun):
             write_text(self.path / TABLE, result.to_frame().to_csv(index=False))
         training = self.path / "model" / "training.json"
         trained = {"training": read_json(training)} if training.exists() else {}
-        write_json(self.path / RESULTS, {"study": type(result).name, **trained, **plain(about), **result.to_dict()})
+        write_json(
+            self.path / RESULTS,
+            {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()},
+        )
         self.tracker.table("results", rows)
         for name in figures:
             self.tracker.image(name, self.path / f"{name}.png")

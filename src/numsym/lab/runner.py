@@ -1,35 +1,29 @@
 """One runner around every study: what it is given, the run folder, and what is refused before any work."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from numsym.errors import InvalidArgumentError
 from numsym.lab.given import Given
 from numsym.lab.run import Run
-from numsym.run import NoRun, Stage
+from numsym.run import Rehearsal, rehearse
 from numsym.studies import STUDIES
 
 
-class Rehearsal(NoRun):
-    """Where a study is called to see whether it refuses its arguments: it ends as soon as there would be work."""
+def load_plugins(names: Sequence[str]) -> None:
+    """Import the modules that bring tasks, programs, functions, engines and studies: those named, and installed ones.
 
-    class Ended(Exception):
-        """The study has checked its arguments."""
-
-    def keep_all(self, names: Sequence[str], make: Callable, load: Callable, **options: object) -> dict[str, Any]:
-        """There would be work."""
-        raise self.Ended
-
-    @contextmanager
-    def stage(self, title: str, steps: int) -> Iterator[Stage]:
-        """There would be work."""
-        raise self.Ended
-        yield Stage()
-
-    def show(self, result: Any, **about: object) -> Any:
-        """Nothing was to be done."""
-        raise self.Ended
+    Raises:
+        InvalidArgumentError: one of them cannot be imported.
+    """
+    for name in (*(entry.value for entry in entry_points(group="numsym.plugins")), *names):
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise InvalidArgumentError(f"plugins={name!r} is not allowed: it cannot be imported ({error})") from error
 
 
 def run_study(name: str, config: Mapping[str, Any], folder: Path) -> Any:
@@ -43,10 +37,9 @@ def run_study(name: str, config: Mapping[str, Any], folder: Path) -> Any:
         config: composed and resolved.
         folder: of the run.
     """
+    load_plugins(config.get("plugins") or ())
     study = STUDIES[name]
-    rehearsal = Rehearsal()
-    with suppress(Rehearsal.Ended):
-        study(**Given(config, rehearsal, rehearsal=True).arguments(study), run=rehearsal)
+    rehearse(study, **Given(config, Rehearsal(), rehearsal=True).arguments(study))
     run = Run(folder, config=config)
     try:
         run.open()

@@ -2,14 +2,13 @@
 
 import inspect
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from numsym._pyvene import frozen
 from numsym.errors import ModelMismatchError
 from numsym.models.own import Interface, RecurrentAdapter
 from numsym.models.recurrences import Call, Recurrence, calls_of, candidates
@@ -38,7 +37,7 @@ def adapt(module: nn.Module) -> RecurrentAdapter:
     Raises:
         ModelMismatchError: something is missing; all that is missing is said at once.
     """
-    with _evaluating(module):
+    with frozen(module):
         interface, calls = _interface(module)
         found = candidates(module, calls, ROWS, TOKENS)
         complaints = _about_recurrences(module, calls, found) + _about_logits(module, interface)
@@ -57,17 +56,6 @@ def adapt(module: nn.Module) -> RecurrentAdapter:
         ", ".join(repr(one.path) for one in adapter.recurrences),
     )
     return adapter
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 def _tokens(module: nn.Module, seed: int = 0) -> Int[Tensor, "batch pos"]:

@@ -1,6 +1,5 @@
 """A `TransformerBridge` of TransformerLens, booted from transformers or natively, as a model of pyvene and numsym."""
 
-import copy
 from typing import Any
 
 import torch

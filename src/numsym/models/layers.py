@@ -9,7 +9,7 @@ state is all that a recurrent layer carries from one token to the next.
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from numsym.models.sites import Edit, StateSites, edit_of
+from numsym.models.edits import Edit, StateSites, edit_of
 from numsym.models.unrolled import Unrolled
 
 

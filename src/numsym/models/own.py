@@ -16,9 +16,9 @@ from transformers import PretrainedConfig
 from transformers.utils import ModelOutput
 
 from numsym._pyvene import register
+from numsym.models.edits import Edits, StateSites, state_components, through_sites
 from numsym.models.logits import logits_of
 from numsym.models.recurrences import Recurrence, running
-from numsym.models.sites import Edits, StateSites, state_components, through_sites
 
 
 class RecurrentAdapterConfig(PretrainedConfig):

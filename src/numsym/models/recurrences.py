@@ -1,12 +1,13 @@
 """Where a module of one's own holds its recurrence, and running it with some of its states changed.
 
-A recurrence is one of torch's fused `nn.RNN`, `nn.GRU` or `nn.LSTM`, or a *cell*: a module that runs once a token and is
-given what its last call gave. A fused one may run over all tokens at once, or be called once a token as a cell is.
+A recurrence is one of torch's fused `nn.RNN`, `nn.GRU` or `nn.LSTM`, or a *cell*: a module that runs once a token with
+what its last call gave. A fused one may run over all tokens at once, or be called once a token as a cell is.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from numsym.models.sites import Edits
+from numsym.models.edits import Edits
 from numsym.models.unrolled import Borrowed
 
 
@@ -75,7 +76,7 @@ def carried(calls: Sequence[Call], rows: int) -> tuple[int, ...]:
         return one.shape == other.shape and torch.equal(one, other) and bool((one != one.flatten()[0]).any())
 
     def flows(leaf: int) -> bool:
-        followed = zip(calls, calls[1:], strict=False)
+        followed = pairwise(calls)
         return all(any(same(one.given[leaf], other) for other in after.taken) for one, after in followed)
 
     leaves = range(min(len(call.given) for call in calls))

@@ -11,8 +11,8 @@ from transformers.utils import ModelOutput
 
 from numsym._pyvene import register
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
+from numsym.models.edits import state_components
 from numsym.models.layers import RecurrentLayer
-from numsym.models.sites import state_components
 
 CELLS = ("gru", "lstm")
 
@@ -67,7 +67,7 @@ class RecurrentLM(PreTrainedModel):
     """Embedding, recurrent layers, and [N]'s decoder: Linear(d, 4d), GELU, LayerNorm, Linear(4d, vocab).
 
     Each layer has the pyvene component `state` (unit "pos", any position per example; further positions through
-    `state_1`, `state_2`, ...): see `numsym.models.sites`.
+    `state_1`, `state_2`, ...): see `numsym.models.edits`.
     """
 
     config_class = RecurrentConfig

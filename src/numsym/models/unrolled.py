@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from numsym.models.edits import Edit
 from numsym.models.recurrence import Packing, run_packed
-from numsym.models.sites import Edit
 
 
 class Unrolled:

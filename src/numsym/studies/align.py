@@ -9,6 +9,7 @@ from torch import nn
 from numsym.alignment import AlignmentResult, Hypotheses, PairCounts, SearchSettings, Site, align_many, named
 from numsym.alignment.pairs import Positions
 from numsym.errors import Options
+from numsym.figures import COLOURS, drawing, points
 from numsym.results import Result, brief
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
@@ -67,10 +68,32 @@ class Alignments(Result):
         return {self.title: [cells(row, first) for row in rows], "controls": [cells(row, second) for row in rows]}
 
     def figure(self) -> "Figure":
-        """IIA by count and by difference."""
-        from numsym.plots.alignment import iia_by_count
+        """IIA with 95 % intervals by base count (held-out counts hollow) and by |source - base| of the variable."""
+        from matplotlib.ticker import MaxNLocator
 
-        return iia_by_count(list(self.alignments.values()), list(self.alignments))
+        results = list(self.alignments.values())
+        with drawing() as plt:
+            figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.4), sharey=True)
+            width = 0.8 / max(1, len(results))
+            for i, (name, result) in enumerate(self.alignments.items()):
+                shift, colour = (i - (len(results) - 1) / 2) * width * 0.5, COLOURS[i % len(COLOURS)]
+                points(left, result.test.by_base_count, shift, colour, label=name)
+                if result.held_out is not None:
+                    points(left, result.held_out.by_base_count, shift, colour, hollow=True)
+                points(right, result.test.by_difference, shift, colour)
+            if any(result.held_out is not None for result in results):
+                left.plot([], [], "o", color="grey", markerfacecolor="white", label="held-out count")
+            left.set(xlabel="count of the base trial", ylabel="IIA (all tokens of the trial)", ylim=(-0.03, 1.03))
+            right.set(xlabel="|source value - base value|")
+            for axes in (left, right):
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+                if results[0].floor is not None:
+                    axes.axhline(results[0].floor, color="grey", linewidth=0.8, linestyle=":", label="no intervention")
+            variables = ", ".join(dict.fromkeys(f"{r.program}: {', '.join(r.variables)}" for r in results))
+            left.set_title(f"{results[0].task}, {variables}", loc="left", fontsize=9)
+            figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncol=4, bbox_to_anchor=(0.5, -0.1))
+            figure.tight_layout()
+        return figure
 
 
 @study

@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from numsym.alignment.engines.cross import CrossEngine, Joint, features, states
+from numsym.alignment.engines.cross import CrossEngine, Joint, Side, features, states
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.analyses import Side
 from numsym.models import counting_gru
 from numsym.tasks import TASKS, MultiObject
 

@@ -7,7 +7,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.functions import ALIGNMENTS, Parameters, name_of
+from numsym.alignment.pairs import Pairs
+from numsym.programs import Program
 
 
 class StackedAlignments:
@@ -83,6 +86,12 @@ class StackedAlignments:
             for name, value in snapshot.items():
                 group.learned[name][place].copy_(value)
                 own[name].copy_(value)
+
+    def free_running(
+        self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+    ) -> FreeRun | None:
+        """Nothing, unless the engine can let its model run on by itself."""
+        return None
 
 
 def scored(
