@@ -6,6 +6,8 @@ position the site changed them, and resumes the recurrence from there with a sec
 state is all that a recurrent layer carries from one token to the next.
 """
 
+from typing import Any
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ class RecurrentLayer(Unrolled, StateSites):
         super().__init__()
         kind = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
         self.cell = cell
-        self.rnn = kind(input_size, self.output_size(cell, hidden_size), batch_first=True)
+        self.rnn: Any = kind(input_size, self.output_size(cell, hidden_size), batch_first=True)
 
     @staticmethod
     def output_size(cell: str, hidden_size: int) -> int:

@@ -4,6 +4,8 @@ The whole state: a GRU's or an RNN's hidden state; of an LSTM [hidden, cell], si
 layer carries from one token to the next, so going on from a changed state is exact.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ class Unrolled:
     `packs`: run masked sequences packed where that pays (False: torch's own recurrence over the padded rectangle).
     """
 
-    rnn: nn.RNNBase
+    rnn: Any
     packs: bool = True
 
     @property
@@ -82,7 +84,6 @@ class Unrolled:
         start: Float[Tensor, "batch hidden"] | None,
     ) -> Float[Tensor, "batch pos hidden"]:
         """All states, running only the positions of the mask."""
-        assert isinstance(self.rnn, nn.GRU | nn.LSTM)
         start = self._start(x, start)
         packing = Packing.of(mask)
         inputs = nn.functional.linear(x.flatten(0, 1)[packing.tokens], self.rnn.weight_ih_l0, self.rnn.bias_ih_l0)
@@ -174,7 +175,7 @@ class Borrowed(Unrolled):
 
     def __init__(self, rnn: nn.RNNBase, layer: int):
         kind = {"GRU": nn.GRU, "LSTM": nn.LSTM, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}[rnn.mode]
-        options = {"nonlinearity": rnn.mode.removeprefix("RNN_").lower()} if kind is nn.RNN else {}
+        options: dict[str, Any] = {"nonlinearity": rnn.mode.removeprefix("RNN_").lower()} if kind is nn.RNN else {}
         if rnn.proj_size:
             options["proj_size"] = rnn.proj_size
         passed = rnn.proj_size or rnn.hidden_size
