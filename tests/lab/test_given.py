@@ -10,8 +10,6 @@ from numsym.lab.given import TRAINING, Given, function_of
 from numsym.lab.run import Run
 from numsym.run import NO_RUN
 from numsym.storage import read_json
-from numsym.studies import align, graded
-
 from numsym.studies import align, cross_model, graded
 
 
