@@ -35,10 +35,7 @@ __all__ = [
     "SPLIT_HEADS",
     "Component",
     "Intervenable",
-<<<<<<< HEAD
     "component_features",
-=======
->>>>>>> recurrent
     "component_module",
     "component_width",
     "components_of",

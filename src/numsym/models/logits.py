@@ -47,11 +47,7 @@ def model_inputs(
     Raises:
         ModelMismatchError: there is padding on the left, and the forward takes no `attention_mask`.
     """
-<<<<<<< HEAD
     takes = arguments_of(model)
-    given: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
-=======
-    takes = _arguments(model)
     given: dict[str, Any] = {"input_ids": input_ids}
     if takes & {"attention_mask", ANYTHING}:
         given["attention_mask"] = mask
@@ -59,7 +55,6 @@ def model_inputs(
         raise ModelMismatchError(
             f"attention_mask with padding on the left is not allowed for {type(model).__name__}: its forward takes none"
         )
->>>>>>> recurrent
     if "use_cache" in takes:
         # The mark of transformers' models, whose masks are 1 and 0.
         given |= {"use_cache": False, "attention_mask": mask.long()}
@@ -68,28 +63,20 @@ def model_inputs(
     return given if keep is None else given | keep_logits(model, keep)
 
 
-<<<<<<< HEAD
 def arguments_of(model: nn.Module) -> frozenset[str]:
-    """The names that a model's forward takes."""
-=======
-def _arguments(model: nn.Module) -> frozenset[str]:
     """The names that a model's forward takes, and `ANYTHING` where it takes any."""
->>>>>>> recurrent
     own: Any = type(model)
     return _parameters(own.forward)
 
 
 @lru_cache
 def _parameters(function: Callable) -> frozenset[str]:
-<<<<<<< HEAD
     parameters = inspect.signature(function).parameters
     # Some decoders of transformers pass on what they do not name, `use_cache` among it.
     open_ended = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
     passed_on = {"use_cache"} if open_ended and "past_key_values" in parameters else set()
-    return frozenset(parameters) | passed_on
-=======
-    parameters = inspect.signature(function).parameters.values()
-    return frozenset(ANYTHING if one.kind is one.VAR_KEYWORD else one.name for one in parameters)
+    names = (ANYTHING if one.kind is one.VAR_KEYWORD else one.name for one in parameters.values())
+    return frozenset(names) | passed_on
 
 
 def logits_of(output: Any) -> Tensor:
@@ -111,7 +98,6 @@ def logits_of(output: Any) -> Tensor:
             "of a tuple, or `logits` of a dict or an object"
         )
     return found
->>>>>>> recurrent
 
 
 def keep_logits(model: nn.Module, keep: Bool[Tensor, "batch pos"]) -> dict[str, Tensor]:
