@@ -1,16 +1,15 @@
-"""The page on the replication of [N], generated from run folders: verdicts, tables, figures, and what was not run."""
+"""The page on the replication of [N]: verdicts, tables, figures, and what was not run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from numsym.experiments.claims import FUNCTIONS, Cell, Verdict, cells, verdicts
-from numsym.lab import display
-from numsym.lab.collection import Run, collect, find
-from numsym.lab.run import RunFolder
 from numsym.shares import Mean
 from numsym.storage import write_text
+from numsym.studies.collect import Run
+from numsym.studies.replication.claims import FUNCTIONS, Cell, Claimed, cells
+from numsym.studies.replication.figures import graded_iia, iia_of_cells
 
 PAGE = "replication.md"
 PAPER: dict[str, Any] = {
@@ -41,28 +40,8 @@ HISTORY = (
 CONTROLS = ("floor", "ceiling", "neurons")
 
 
-def run(config: Mapping[str, Any], folder: Path) -> list[Verdict]:
-    """Judge the runs below `runs`; write the page and its figures to the run folder, and to `document` if given."""
-    runs = find([config["runs"]] if isinstance(config["runs"], str) else config["runs"])
-    # Refuses what must not be averaged.
-    collect([run for run in runs if "network" in run.config], by=["network", "tasks.name"])
-    run_folder = RunFolder(folder, config)
-    judged = verdicts(runs)
-    places = [folder / PAGE] + ([Path(config["document"])] if config["document"] else [])
-    for page in places:
-        write_page(page, runs, judged)
-    run_folder.finish({"verdicts": [vars(one) for one in judged]})
-    for one in judged:
-        display.console.print(f"{one.verdict:<15} {one.claim}: {one.numbers}", soft_wrap=True, highlight=False)
-    display.console.print(f"page   {places[-1]}")
-    return judged
-
-
-def write_page(page: Path, runs: Sequence[Run], judged: Sequence[Verdict]) -> None:
+def write_page(page: Path, runs: Sequence[Run], judged: Sequence[Claimed]) -> None:
     """Write the page, and its figures into `images/` beside it."""
-    from numsym.plots.replication import graded_iia, iia_of_cells
-    from numsym.plots.style import write
-
     found = sorted(cells(runs), key=lambda cell: (cell.network, cell.task))
     images = page.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
@@ -72,12 +51,12 @@ def write_page(page: Path, runs: Sequence[Run], judged: Sequence[Verdict]) -> No
         ("replication_graded.png", "IIA of the count (LAF), graded", graded_iia(found) if found else None),
     ):
         if figure is not None:
-            write(figure, images / name)
+            figure.savefig(images / name, format="png", bbox_inches="tight", dpi=150)
             shown.append(f"![{title}](images/{name})")
     write_text(page, text(runs, found, judged, shown))
 
 
-def text(runs: Sequence[Run], found: Sequence[Cell], judged: Sequence[Verdict], figures: Sequence[str]) -> str:
+def text(runs: Sequence[Run], found: Sequence[Cell], judged: Sequence[Claimed], figures: Sequence[str]) -> str:
     """The page as Markdown."""
     grid = [run for run in runs if "network" in run.config]
     done = [run for run in grid if run.status == "finished"]
@@ -87,7 +66,7 @@ def text(runs: Sequence[Run], found: Sequence[Cell], judged: Sequence[Verdict], 
         "Written by `numsym experiment=replication` from run folders (`make replication`), not by hand. A cell is a "
         "network, a task, a variable and an alignment function, with its mean over seeds. A claim is *reproduced* if "
         "every cell meets its criterion, *not reproduced* if none does, *different* if some do, *not measured* if "
-        "there is none. The criteria stand in `src/numsym/experiments/claims.py`.",
+        "there is none. The criteria stand in `src/numsym/studies/replication/claims.py`.",
         HISTORY,
         f"{len(done)} of {len(grid)} runs are finished, with seeds {', '.join(map(str, seeds))}. " + _versions(done),
         "## Claims",

@@ -1,9 +1,9 @@
 import pytest
 
 from numsym.errors import InvalidArgumentError
-from numsym.experiments.replication import run
-from numsym.lab.collection import find
-from numsym.lab.run import RunFolder, write_failure
+from numsym.lab.run import Run, write_failure
+from numsym.studies import replication
+from numsym.studies.collect import find
 
 COUNTS = range(1, 10)
 
@@ -31,7 +31,7 @@ def configuration(seed, **search):
 
 
 @pytest.fixture
-def runs(tmp_path):
+def runs(finished, tmp_path):
     for seed, iia in enumerate((0.96, 0.98)):
         results = {
             "training": {"log": {"steps": 90}, "evaluation": {"accuracy": 1.0, "held_out": 1.0}},
@@ -39,17 +39,18 @@ def runs(tmp_path):
                 f"{v}_{f}": alignment(v, f, iia) for v in ("count", "full") for f in ("orthogonal", "linear")
             },
         }
-        RunFolder(tmp_path / "runs" / f"seed_{seed}", configuration(seed)).finish(results)
+        finished(tmp_path / "runs" / f"seed_{seed}", configuration(seed), results)
     write_failure(tmp_path / "runs" / "seed_2", configuration(2), MemoryError("no | room"))
     return tmp_path / "runs"
 
 
-def test_the_page_says_what_the_runs_say(composed, runs, tmp_path):
+def test_the_page_says_what_the_runs_say(finished, runs, tmp_path):
     page = tmp_path / "docs" / "replication.md"
-    judged = run(composed("experiment=replication", f"runs=[{runs}]", f"document={page}"), tmp_path / "out")
-    assert {one.verdict for one in judged} == {"reproduced", "not reproduced", "not measured"}
+    place = Run(tmp_path / "out", track=False, quiet=True)
+    judged = replication(runs=(str(runs),), document=str(page), run=place)
+    assert {one.verdict for one in judged.claims} == {"reproduced", "not reproduced", "not measured"}
     text = page.read_text()
-    assert text == (tmp_path / "out" / "replication.md").read_text()
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"replication_iia.png", "replication_graded.png"}
     assert "2 of 3 runs are finished, with seeds 0, 1. Versions: numsym " in text
     assert "| GRUs on Multi-Object and Single-Object align with Up-Down at high IIA | **reproduced** |" in text
     assert "- gru_20: `search.batch_size` 32 ([N]: 128), `search.max_steps` None, `tasks.training.steps` 100." in text
@@ -64,9 +65,9 @@ def test_the_page_says_what_the_runs_say(composed, runs, tmp_path):
         assert (page.parent / "images" / name).stat().st_size > 10_000
 
 
-def test_runs_with_other_settings_are_not_averaged(composed, runs, tmp_path):
-    RunFolder(runs / "seed_3", configuration(3, batch_size=64)).finish({"alignments": {}})
+def test_runs_with_other_settings_are_not_averaged(finished, runs, tmp_path):
+    finished(runs / "seed_3", configuration(3, batch_size=64), {"alignments": {}})
     with pytest.raises(InvalidArgumentError, match=r"search\.batch_size is 32, 64"):
-        run(composed("experiment=replication", f"runs=[{runs}]"), tmp_path / "out")
+        replication(runs=(str(runs),), run=Run(tmp_path / "out", track=False, quiet=True))
     assert not (tmp_path / "out").exists()
     assert len(find([runs])) == 4

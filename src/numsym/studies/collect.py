@@ -7,16 +7,20 @@ between the versions of the packages that made any two of them, is an error that
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from numsym.errors import InvalidArgumentError, check_name
-from numsym.lab.run import CONFIG, FAILURE, RESULTS, VERSIONS
+from numsym.results import Result, flat, number, read_result, rebuilt
+from numsym.run import NO_RUN, NoRun
 from numsym.shares import Mean
-from numsym.storage import read_json
+from numsym.storage import read_json, write_text
+from numsym.studies.catalog import study
 
+CONFIG, RESULTS, FAILURE, VERSIONS = "config.yaml", "results.json", "failure.json", "versions.json"
 SEED = "seed"
 NOT_COMPARED = (SEED, "folder", "wandb")
 """Parts of a configuration that the numbers of a run do not depend on, and the seed."""
@@ -46,7 +50,7 @@ class Run:
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
-        """Read a folder that `RunFolder` or a sweep made."""
+        """Read a folder that a run or a sweep made; a file that cannot be read is the reason why it has no results."""
         failure = read_json(folder / FAILURE) if (folder / FAILURE).exists() else None
         config = failure["config"] if failure else {}
         if (folder / CONFIG).exists():
@@ -54,7 +58,10 @@ class Run:
         known = read_json(folder / VERSIONS) if (folder / VERSIONS).exists() else {}
         flat = flattened({name: value for name, value in config.items() if name not in NOT_COMPARED[1:]})
         if (folder / RESULTS).exists():
-            return cls(folder, "finished", "", flat, known, read_json(folder / RESULTS))
+            try:
+                return cls(folder, "finished", "", flat, known, dict(read_json(folder / RESULTS)))
+            except (ValueError, TypeError) as error:
+                return cls(folder, "unreadable", f"{RESULTS} cannot be read: {error}", flat, known)
         if failure:
             return cls(folder, "failed", f"{failure['error']}: {failure['message']}", flat, known)
         return cls(folder, "unfinished", f"no {RESULTS}: it is still running, or was stopped", flat, known)
@@ -95,11 +102,11 @@ def find(roots: Iterable[str | os.PathLike]) -> list[Run]:
     if not folders:
         raise InvalidArgumentError(f"runs={[str(root) for root in paths]} hold no run folder: run some first")
     read = [Run.read(folder) for folder in sorted(folders)]
-    return [run for run in read if "runs" not in run.config]
+    return [run for run in read if "experiment.runs" not in run.config]
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, repr=False)
+class Table(Result):
     """Runs, and means over their seeds.
 
     Attributes:
@@ -122,9 +129,59 @@ class Table:
         """The rows of failed and unfinished runs."""
         return [row for row in self.runs if row["status"] != "finished"]
 
+    name: ClassVar[str] = "collect"
 
-def collect(runs: Sequence[Run], *, by: Sequence[str] | None = None, allow_mixed: bool = False) -> Table:
-    """Gather runs into one table.
+    @property
+    def title(self) -> str:
+        """How many runs, and how many of them have no results."""
+        runs = len({row["folder"] for row in self.runs})
+        return f"{runs} runs, {len(self.without_results)} of them without results"
+
+    def rows(self) -> list[Row]:
+        """The means."""
+        return self.means
+
+    def tables(self) -> dict[str, list[Row]]:
+        """What has no results; the means are in the files, where there is room for them."""
+        keys = ("folder", "status", "reason")
+        return {self.title: [{key: row[key] for key in keys} for row in self.without_results]}
+
+    def write(self, folder: Path) -> None:
+        """Write `runs.parquet`, `means.parquet` and `means.md` beside the result.
+
+        In `means.parquet` a measure has four columns: itself (the mean), `_low`, `_high` and `_n`.
+        """
+        super().write(folder)
+        to_parquet(self.runs, folder / "runs.parquet")
+        to_parquet([flat(row) for row in self.means], folder / "means.parquet")
+        write_text(folder / "means.md", markdown(self))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, model: Any = None) -> "Table":
+        """Read what `save` wrote."""
+        read = read_result(path, cls.__name__)
+        means = [{k: rebuilt(Mean, v) if isinstance(v, dict) else v for k, v in row.items()} for row in read["means"]]
+        return cls(tuple(read["by"]), read["runs"], means, read["also"], read["mixed"])
+
+
+@study
+def collect(
+    *, runs: tuple[str, ...], by: tuple[str, ...] | None = None, allow_mixed: bool = False, run: NoRun = NO_RUN
+) -> Table:
+    """Gather run folders into one table: means, intervals and n over seeds, as parquet and as Markdown.
+
+    Args:
+        runs: folders at or below which the runs lie.
+        by: see `gathered` for this and the next.
+        allow_mixed: whether different configurations or versions may stand in one mean.
+        run: where the table is kept and shown.
+    """
+    found = gathered(find(runs), by=by, allow_mixed=allow_mixed)
+    return run.show(run.keep("table", lambda: found, Table.load))
+
+
+def gathered(runs: Sequence[Run], *, by: Sequence[str] | None = None, allow_mixed: bool = False) -> Table:
+    """Runs as one table.
 
     Args:
         runs: as `find` gives them.
@@ -258,3 +315,52 @@ def _completed(rows: list[Row]) -> list[Row]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
+
+
+SHARES = (
+    "iia", "heldout_iia", "iia_of_changed", "free_running", "floor", "ceiling", "permuted", "untrained", "neurons",
+    "trial_accuracy", "heldout_accuracy", "converged",
+)  # fmt: skip
+"""Measures that Markdown shows in percent."""
+
+
+def to_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Write rows with the same keys; a column whose values have no common type is text."""
+    import pandas
+
+    frame = pandas.DataFrame(rows)
+    for name in frame.columns:
+        kinds = {type(value) for value in frame[name] if value is not None and value == value}
+        if len(kinds) > 1 and not kinds <= {int, float, bool}:
+            frame[name] = [None if value is None else str(value) for value in frame[name]]
+    frame.to_parquet(path)
+
+
+def markdown(table: Table) -> str:
+    """The means as a Markdown table, then what must be known with it: runs without results, and what differs."""
+    parts = []
+    if table.means:
+        names = [name for name in table.means[0] if any(row[name] is not None for row in table.means)]
+        lines = [[name.replace("_", " ") for name in names], ["---"] * len(names)]
+        lines += [[cell(name, row[name], row["n"]) for name in names] for row in table.means]
+        parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+        parts.append("Means over n seeds with Student's 95 % t-interval; shares in percent.\n")
+    for row in table.without_results:
+        parts.append(f"- `{row['folder']}` {row['status']}: {row['reason'].replace(chr(10), ' ')}\n")
+    if table.also:
+        differing = ", ".join(f"`{name}` ({', '.join(map(str, values))})" for name, values in table.also.items())
+        parts.append(f"Between the rows also differ: {differing}.\n")
+    if table.mixed:
+        parts.append(f"**Mixed on purpose**: {'; '.join(table.mixed)}.\n")
+    return "\n".join(parts)
+
+
+def cell(name: str, value: Any, n: int) -> str:
+    """One value as a table shows it: a share, and its interval cut to 0..100, in percent; its n where it is not `n`."""
+    if not isinstance(value, Mean):
+        return "" if value is None else str(value)
+    scale, low, high = 1.0, value.low, value.high
+    if name in SHARES:
+        scale, low, high = 100.0, max(0.0, low), min(1.0, high)
+    interval = "" if isnan(value.low) else f" [{number(scale * low)}, {number(scale * high)}]"
+    return f"{number(scale * value.value)}{interval}{'' if value.n == n else f' ({value.n})'}"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from numsym.lab.collection import Run
 from numsym.shares import Mean, Share
+from numsym.studies.collect import Run
 
 HIGH = 0.90
 """IIA from which an alignment counts as high."""
@@ -77,7 +77,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Claimed:
     """What the runs say to one claim.
 
     Attributes:
@@ -109,25 +109,25 @@ def cells(runs: Sequence[Run]) -> list[Cell]:
     return [Cell(**dict(zip(names, key, strict=True)), alignments=tuple(found[key])) for key in found]
 
 
-def verdicts(runs: Sequence[Run]) -> list[Verdict]:
+def verdicts(runs: Sequence[Run]) -> list[Claimed]:
     """The verdict on each claim of [N] that runs can speak to."""
     found = cells(runs)
     made = [_verdict(*claim, found) for claim in CLAIMS]
     return [*made[:5], _over_training(runs), *made[5:]]
 
 
-def _verdict(claim: str, criterion: str, judge: Callable[[list[Cell]], Iterator[Judged]], found: list[Cell]) -> Verdict:
+def _verdict(claim: str, criterion: str, judge: Callable[[list[Cell]], Iterator[Judged]], found: list[Cell]) -> Claimed:
     return _decided(claim, criterion, list(judge(found)))
 
 
-def _decided(claim: str, criterion: str, judged: list[Judged], scale: float = 100.0) -> Verdict:
+def _decided(claim: str, criterion: str, judged: list[Judged], scale: float = 100.0) -> Claimed:
     if not judged:
-        return Verdict(claim, criterion, "not measured", "no such runs")
+        return Claimed(claim, criterion, "not measured", "no such runs")
     met = [one for one in judged if one[1]]
     verdict = "reproduced" if len(met) == len(judged) else "different" if met else "not reproduced"
     ends = [min(judged, key=lambda one: one[2]), max(judged, key=lambda one: one[2])]
     low, high = (f"{scale * value:.3g} ({name})" for name, _, value in ends)
-    return Verdict(claim, criterion, verdict, f"{len(met)} of {len(judged)} cells; from {low} to {high}")
+    return Claimed(claim, criterion, verdict, f"{len(met)} of {len(judged)} cells; from {low} to {high}")
 
 
 def _of(found: list[Cell], prefix: str, variables: Sequence[str] = UP_DOWN, program: str = "up_down") -> list[Cell]:
@@ -214,12 +214,11 @@ def _residual_idle(found: list[Cell]) -> Iterator[Judged]:
             yield f"{cell.network}, {cell.task}", abs(ceiling - floor) <= UNCHANGED, ceiling - floor
 
 
-def _over_training(runs: Sequence[Run]) -> Verdict:
+def _over_training(runs: Sequence[Run]) -> Claimed:
     judged = []
     for run in runs:
-        curve = run.results.get("curve", {})
-        if curve.get("axis") == "optimiser steps":
-            for name, rho in curve["correlation"].items():
+        if run.results.get("axis") == "optimiser steps":
+            for name, rho in run.results["correlation"].items():
                 judged.append(
                     (f"{run.config.get('tasks.name')}, {name}", rho is not None and rho >= IN_STEP, rho or 0.0)
                 )

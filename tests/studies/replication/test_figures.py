@@ -1,7 +1,7 @@
 import pytest
 
-from numsym.experiments.claims import Cell
-from numsym.plots.replication import graded_iia, iia_of_cells
+from numsym.studies.replication.claims import Cell
+from numsym.studies.replication.figures import graded_iia, iia_of_cells
 
 
 def alignment(iia):

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from numsym.experiments.claims import CLAIMS, cells, verdicts
-from numsym.lab.collection import Run
+from numsym.studies.collect import Run
+from numsym.studies.replication.claims import CLAIMS, cells, verdicts
 
 COUNTS = range(1, 10)
 
@@ -100,8 +100,8 @@ def test_iia_over_training_comes_from_its_own_runs():
     config = {"tasks.name": "multi_object", "seed": 0}
     curve = {"axis": "optimiser steps", "correlation": {"count": 0.9, "phase": None}}
     claim = "IIA rises with training in step with task accuracy"
-    said = found([Run(Path("run"), "finished", "", config, {}, {"curve": curve})])[claim]
+    said = found([Run(Path("run"), "finished", "", config, {}, curve)])[claim]
     assert said.verdict == "different"
     assert "1 of 2 cells" in said.numbers
-    widths = Run(Path("run"), "finished", "", config, {}, {"curve": {**curve, "axis": "width"}})
+    widths = Run(Path("run"), "finished", "", config, {}, {**curve, "axis": "width"})
     assert found([widths])[claim].verdict == "not measured"

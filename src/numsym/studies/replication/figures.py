@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from numsym.experiments.claims import Cell
 from numsym.figures import COLOURS, STYLE, points
+from numsym.studies.replication.claims import Cell
 
 FUNCTIONS = {"orthogonal": "DAS", "linear": "LAF"}
 
