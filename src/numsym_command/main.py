@@ -44,7 +44,7 @@ def main() -> None:
     try:
         check(sys.argv[1:], known)
     except RefusedError as error:
-        print(f"numsym: {error}", file=sys.stderr)  # noqa: T201  (rich would take longer to import than all the rest)
+        print(f"numsym: {error}")  # noqa: T201  (rich would take longer to import than all the rest)
         raise SystemExit(2) from None
     hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")(run)()
 

@@ -45,7 +45,7 @@ class Found(Generic[M]):
     """
 
     hypothesis: Hypothesis
-    data: Drawn
+    data: Drawn[Any]
     searched: Searched
     index: int
     controls: Mapping[str, M]
@@ -69,19 +69,21 @@ class Found(Generic[M]):
 class Subject(Protocol[M]):
     """What alignments are searched for in."""
 
-    def draw(self, hypothesis: Hypothesis) -> Drawn:
+    def draw(self, hypothesis: Hypothesis) -> Drawn[Any]:
         """The pairs of a hypothesis: those of its program, variables and seed."""
 
-    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn]) -> Engine:
+    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]]) -> Engine:
         """Fresh alignments, each with the pairs that it will be searched for on, and the route to search by."""
 
     def shares(self, searched: Searched, index: int, pairs: Any) -> M:
         """What is right of some pairs."""
 
-    def references(self, hypothesis: Hypothesis, data: Drawn, wanted: Sequence[str]) -> dict[str, M]:
+    def references(self, hypothesis: Hypothesis, data: Drawn[Any], wanted: Sequence[str]) -> dict[str, M]:
         """Those of the wanted controls that need no search."""
 
-    def untrained(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn], settings: SearchSettings) -> list[M]:
+    def untrained(
+        self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]], settings: SearchSettings
+    ) -> list[M]:
         """What the same search finds with fresh weights, for each hypothesis."""
 
 
@@ -125,7 +127,7 @@ def find(
 def train(
     subject: Subject[Any],
     hypotheses: Sequence[Hypothesis],
-    data: Sequence[Drawn],
+    data: Sequence[Drawn[Any]],
     settings: SearchSettings,
     report: Report | None = None,
 ) -> Searched:

@@ -25,7 +25,7 @@ def check_vocabulary(model: nn.Module, task: Task) -> None:
 def model_inputs(
     model: nn.Module,
     input_ids: Int[Tensor, "batch pos"],
-    mask: Bool[Tensor, "batch pos"],
+    mask: Bool[Tensor, "batch total"],
     keep: Bool[Tensor, "batch pos"] | None = None,
 ) -> dict[str, Any]:
     """The arguments of a model's forward for tokens padded on either side.
@@ -33,24 +33,24 @@ def model_inputs(
     Args:
         model: numsym's, transformers', or one whose forward takes `input_ids` and `attention_mask`.
         input_ids: the tokens.
-        mask: False on padding.
+        mask: False on padding; where it is wider than the tokens, these are the last ones, and a cache has the others.
         keep: the positions to decode, for models that can decode only some; see `kept`.
 
     Returns:
         `input_ids` and `attention_mask`; `position_ids`, counted from the first real token, where the forward names
         them; `use_cache=False` where it has that; and what makes the model decode `keep` only.
     """
-    takes = _arguments(model)
+    takes = arguments_of(model)
     given: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask}
     if "use_cache" in takes:
         # The mark of transformers' models, whose masks are 1 and 0.
         given |= {"use_cache": False, "attention_mask": mask.long()}
     if "position_ids" in takes:
-        given["position_ids"] = (mask.long().cumsum(1) - 1).clamp(min=0)
+        given["position_ids"] = (mask.long().cumsum(1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
     return given if keep is None else given | keep_logits(model, keep)
 
 
-def _arguments(model: nn.Module) -> frozenset[str]:
+def arguments_of(model: nn.Module) -> frozenset[str]:
     """The names that a model's forward takes."""
     own: Any = type(model)
     return _parameters(own.forward)
@@ -65,14 +65,17 @@ def keep_logits(model: nn.Module, keep: Bool[Tensor, "batch pos"]) -> dict[str, 
     """The argument that makes a model decode only some positions: numsym's by a mask, transformers' by columns."""
     if getattr(model, "keeps_positions", False):
         return {"logits_to_keep": keep}
-    return {"logits_to_keep": _columns(keep)} if "logits_to_keep" in _arguments(model) else {}
+    return {"logits_to_keep": _columns(keep)} if "logits_to_keep" in arguments_of(model) else {}
 
 
 def kept(model: nn.Module, logits: Tensor, keep: Bool[Tensor, "batch pos"]) -> Float[Tensor, "kept vocab"]:
     """The logits of those positions, whether or not the model decoded the others too."""
     if getattr(model, "keeps_positions", False):
         return logits
-    return logits[keep[:, _columns(keep)] if "logits_to_keep" in _arguments(model) else keep]
+    decoded = keep[:, _columns(keep)] if "logits_to_keep" in arguments_of(model) else keep
+    # By index: where `keep` is on the CPU, nothing waits for the logits' device.
+    index = decoded.flatten().nonzero()[:, 0].to(logits.device, non_blocking=True)
+    return logits.flatten(0, 1).index_select(0, index)
 
 
 def _columns(keep: Bool[Tensor, "batch pos"]) -> Int[Tensor, "column"]:
