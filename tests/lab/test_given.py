@@ -10,7 +10,7 @@ from numsym.lab.given import TRAINING, Given, function_of
 from numsym.lab.run import Run
 from numsym.run import NO_RUN
 from numsym.storage import read_json
-from numsym.studies import align, graded
+from numsym.studies import align, cross_model, graded
 
 
 @pytest.fixture
@@ -86,6 +86,26 @@ def test_networks_are_trained_by_their_own_training_or_the_recipes_or_read(compo
             models(odd=entry)
     with pytest.raises(InvalidArgumentError, match="there is no such folder"):
         models(odd={"path": "./nowhere"})
+
+
+def test_networks_differ_from_the_recipe_in_what_is_said_of_each(given, tmp_path):
+    options = ("experiment=cross_model", "+experiment.networks.lstm.model.hidden_size=6", "~experiment.networks.gru-1")
+    made = given(*options, run=Run(tmp_path / "run", track=False, quiet=True))
+    arguments = made.arguments(cross_model)
+    assert arguments["hypotheses"] == {"laf": Hypothesis("up_down", "count", "linear", None, 0)}
+    assert (arguments["search"].learning_rate, arguments["pairs"].train) == (0.02, 100)
+    sides = {side.name: side for side in arguments["sides"]}
+    assert (
+        list(sides)
+        == ["gru-0", "lstm", "single"]
+        == [path.name for path in sorted((tmp_path / "run").glob("*")) if path.is_dir()]
+    )
+    shapes = {name: (side.model.config.cell, side.model.config.hidden_size) for name, side in sides.items()}
+    assert shapes == {"gru-0": ("gru", 10), "lstm": ("lstm", 6), "single": ("gru", 10)}
+    assert sides["single"].task.name == "single_object"
+    assert sides["single"].model.config.vocab_size < sides["gru-0"].model.config.vocab_size
+    with pytest.raises(UnknownNameError, match="unknown key of a network 'modle': choose one of model, seed, tasks"):
+        given("experiment=cross_model", "+experiment.networks.single.modle=x").arguments(cross_model)
 
 
 def test_in_a_rehearsal_nothing_is_trained(given):

@@ -27,7 +27,7 @@ from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
 from numsym.alignment.verdicts import told_apart
 from numsym.errors import InvalidArgumentError
-from numsym.models.logits import model_inputs
+from numsym.models.logits import logits_of, model_inputs
 from numsym.models.site import Site, state_sites
 from numsym.shares import Share
 
@@ -134,9 +134,9 @@ def dependence(model: nn.Module, pairs: Pairs, own: Pairs, sites: Sequence[Site]
             source = (part.source_ids, part.source_mask, part.source_at)
             row, at = part.scored[:, 1:].nonzero().T
             moved = at - part.base_at[row] + part.source_at[row]
-            here = logits_of(untouched, base, source)[row, at]
-            other_state = logits_of(exchange, base, source)[row, at]
-            other_context = logits_of(exchange, _with_context(part), base)[row, moved]
+            here = exchanged_logits(untouched, base, source)[row, at]
+            other_state = exchanged_logits(exchange, base, source)[row, at]
+            other_context = exchanged_logits(exchange, _with_context(part), base)[row, moved]
             state.append(_variation(here, other_state, row, len(part)))
             context.append(_variation(here, other_context, row, len(part)))
     by_state, by_context = (torch.cat(effects).mean().item() for effects in (state, context))
@@ -148,7 +148,7 @@ Tokens = tuple[Int[Tensor, "batch _"], Bool[Tensor, "batch _"], Int[Tensor, "bat
 """Tokens, mask, and one position of each row."""
 
 
-def logits_of(exchange: Whole, base: Tokens, source: Tokens) -> Float[Tensor, "batch pos vocab"]:
+def exchanged_logits(exchange: Whole, base: Tokens, source: Tokens) -> Float[Tensor, "batch pos vocab"]:
     """Logits of the base, with the source's values at their positions."""
     (ids, mask, at), (source_ids, source_mask, source_at), n = base, source, len(exchange.sites)
     inputs = model_inputs(exchange.model, ids, mask)
@@ -156,7 +156,7 @@ def logits_of(exchange: Whole, base: Tokens, source: Tokens) -> Float[Tensor, "b
         return exchange.model(**inputs)["logits"].float()
     given = model_inputs(exchange.model, source_ids, source_mask)
     _, output = exchange.intervenable(inputs, [given] * n, locations(source_at, at, n))
-    return output["logits"].float()
+    return logits_of(output).float()
 
 
 def later(pairs: Pairs) -> Pairs:

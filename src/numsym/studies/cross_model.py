@@ -50,8 +50,8 @@ class CrossResult(Result):
             the target's own direction: what the maps make of any network. Only the two directions across have it.
         model_hashes: of the two networks' weights.
         records: the course of the search.
-        interventions: the two alignment functions.
-        sides: the two networks.
+        interventions: the two alignment functions; `None` where only the numbers were read.
+        sides: the two networks; likewise.
     """
 
     names: tuple[str, str]
@@ -66,8 +66,8 @@ class CrossResult(Result):
     controls: dict[str, dict[str, Share]]
     model_hashes: tuple[str, str]
     records: list[dict[str, float | int]] = field(repr=False)
-    interventions: tuple[pv.Intervention, pv.Intervention] = left_out()
-    sides: tuple[Side, Side] = left_out()
+    interventions: tuple[pv.Intervention, pv.Intervention] | None = left_out(default=None)
+    sides: tuple[Side, Side] | None = left_out(default=None)
 
     name: ClassVar[str] = "across"
 
@@ -125,7 +125,7 @@ class CrossResult(Result):
 
     def write(self, folder: Path) -> None:
         """Each network's alignment in pyvene's format in a folder of its name, with `result.json` beside."""
-        for side, intervention in zip(self.sides, self.interventions, strict=True):
+        for side, intervention in zip(self.sides or (), self.interventions or (), strict=True):
             with frozen(side.model):
                 save(intervenable(side.model, [side.place.representation(intervention)]), folder / side.name)
         super().write(folder)

@@ -13,7 +13,7 @@ from numsym._pyvene import intervenable, locations, pv
 from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
-from numsym.models.logits import kept, model_inputs
+from numsym.models.logits import kept, logits_of, model_inputs
 from numsym.models.site import Site
 from numsym.programs import Program
 
@@ -129,7 +129,7 @@ def outcome(
         sites, source = len(exchange.interventions), model_inputs(model, pairs.source_ids, pairs.source_mask)
         where = locations(pairs.source_at, pairs.base_at, sites)
         _, output = exchange(base, [source] * sites, where, subspaces=subspaces)
-    return score(kept(model, output["logits"], keep), pairs)
+    return score(kept(model, logits_of(output), keep), pairs)
 
 
 class Whole:
