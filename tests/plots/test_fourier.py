@@ -1,20 +1,4 @@
-import torch
-
-from numsym.plots.fourier import over_training, spectrum_and_kappa
-from numsym.probes import residue, spectrum
-
-
-def test_the_two_panels_show_the_given_numbers():
-    systems = {"one": torch.randn(60, 4), "two": torch.randn(60, 4)}
-    probes = {name: residue(rows, (2, 3), 5) for name, rows in systems.items()}
-    figure = spectrum_and_kappa({name: spectrum(rows) for name, rows in systems.items()}, probes, title="both")
-    left, right = figure.axes[:2]
-    assert [label.get_text() for label in left.get_yticklabels()] == ["one", "two"]
-    assert [label.get_text() for label in left.get_xticklabels()] == ["1/10", "1/5", "3/10", "2/5", "1/2"]
-    shown = [text.get_text() for text in right.texts]
-    assert shown == [str(round(probes[name].kappa[T])) for name in systems for T in (2, 3)]
-    assert [label.get_text() for label in right.get_xticklabels()] == ["2", "3"]
-    assert left.images[0].get_array().shape == (2, 30)
+from numsym.plots.fourier import over_training
 
 
 def test_each_quantity_has_a_panel_with_each_run():

@@ -10,7 +10,6 @@ from numsym.alignment.markov import Dependence, Following, dependence, following
 from numsym.alignment.pairs import Pairs, interchange_pairs, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import SearchSettings
-from numsym.alignment.site_sweep import SiteSweep, sweep_sites
 from numsym.alignment.verdicts import Rule
 from numsym.models.site import Site, sites_named, state_sites
 from numsym.shares import Difference, Share
@@ -32,7 +31,6 @@ __all__ = [
     "SearchSettings",
     "Share",
     "Site",
-    "SiteSweep",
     "align",
     "align_many",
     "compare",
@@ -45,6 +43,5 @@ __all__ = [
     "right_of",
     "sites_named",
     "state_sites",
-    "sweep_sites",
     "unexchanged",
 ]

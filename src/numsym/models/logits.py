@@ -28,7 +28,7 @@ def check_vocabulary(model: nn.Module, task: Task) -> None:
 def model_inputs(
     model: nn.Module,
     input_ids: Int[Tensor, "batch pos"],
-    mask: Bool[Tensor, "batch pos"],
+    mask: Bool[Tensor, "batch total"],
     keep: Bool[Tensor, "batch pos"] | None = None,
 ) -> dict[str, Any]:
     """The arguments of a model's forward for tokens padded on either side.
@@ -36,7 +36,7 @@ def model_inputs(
     Args:
         model: numsym's, transformers', or one whose forward takes `input_ids`.
         input_ids: the tokens.
-        mask: False on padding.
+        mask: False on padding; where it is wider than the tokens, these are the last ones, and a cache has the others.
         keep: the positions to decode, for models that can decode only some; see `kept`.
 
     Returns:
@@ -47,7 +47,7 @@ def model_inputs(
     Raises:
         ModelMismatchError: there is padding on the left, and the forward takes no `attention_mask`.
     """
-    takes = _arguments(model)
+    takes = arguments_of(model)
     given: dict[str, Any] = {"input_ids": input_ids}
     if takes & {"attention_mask", ANYTHING}:
         given["attention_mask"] = mask
@@ -59,11 +59,11 @@ def model_inputs(
         # The mark of transformers' models, whose masks are 1 and 0.
         given |= {"use_cache": False, "attention_mask": mask.long()}
     if "position_ids" in takes:
-        given["position_ids"] = (mask.long().cumsum(1) - 1).clamp(min=0)
+        given["position_ids"] = (mask.long().cumsum(1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
     return given if keep is None else given | keep_logits(model, keep)
 
 
-def _arguments(model: nn.Module) -> frozenset[str]:
+def arguments_of(model: nn.Module) -> frozenset[str]:
     """The names that a model's forward takes, and `ANYTHING` where it takes any."""
     own: Any = type(model)
     return _parameters(own.forward)
@@ -71,8 +71,12 @@ def _arguments(model: nn.Module) -> frozenset[str]:
 
 @lru_cache
 def _parameters(function: Callable) -> frozenset[str]:
-    parameters = inspect.signature(function).parameters.values()
-    return frozenset(ANYTHING if one.kind is one.VAR_KEYWORD else one.name for one in parameters)
+    parameters = inspect.signature(function).parameters
+    # Some decoders of transformers pass on what they do not name, `use_cache` among it.
+    open_ended = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    passed_on = {"use_cache"} if open_ended and "past_key_values" in parameters else set()
+    names = (ANYTHING if one.kind is one.VAR_KEYWORD else one.name for one in parameters.values())
+    return frozenset(names) | passed_on
 
 
 def logits_of(output: Any) -> Tensor:
@@ -100,14 +104,17 @@ def keep_logits(model: nn.Module, keep: Bool[Tensor, "batch pos"]) -> dict[str, 
     """The argument that makes a model decode only some positions: numsym's by a mask, transformers' by columns."""
     if getattr(model, "keeps_positions", False):
         return {"logits_to_keep": keep}
-    return {"logits_to_keep": _columns(keep)} if "logits_to_keep" in _arguments(model) else {}
+    return {"logits_to_keep": _columns(keep)} if "logits_to_keep" in arguments_of(model) else {}
 
 
 def kept(model: nn.Module, logits: Tensor, keep: Bool[Tensor, "batch pos"]) -> Float[Tensor, "kept vocab"]:
     """The logits of those positions, whether or not the model decoded the others too."""
     if getattr(model, "keeps_positions", False):
         return logits
-    return logits[keep[:, _columns(keep)] if "logits_to_keep" in _arguments(model) else keep]
+    decoded = keep[:, _columns(keep)] if "logits_to_keep" in arguments_of(model) else keep
+    # By index: where `keep` is on the CPU, nothing waits for the logits' device.
+    index = decoded.flatten().nonzero()[:, 0].to(logits.device, non_blocking=True)
+    return logits.flatten(0, 1).index_select(0, index)
 
 
 def _columns(keep: Bool[Tensor, "batch pos"]) -> Int[Tensor, "column"]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FEW = 6
 """So many points are each marked on the axis; of more, every other."""
 
+RANK = "rank correlation of IIA and accuracy"
+
 
 @dataclass(frozen=True)
 class Point:
@@ -105,9 +107,9 @@ class Curve(Result):
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """The hypotheses side by side, and how each goes with accuracy."""
-        wide = [{self.axis: p.x, "accuracy": f"{100 * p.accuracy:.1f}", **p.iia} for p in self.points]
-        ranks = [{"hypothesis": name, "rank correlation": rho} for name, rho in self.correlation.items()]
-        return {self.title: wide, f"IIA and accuracy, by {self.axis} (n = {len(self.points)})": ranks}
+        wide = [{"x": p.x, "accuracy": f"{100 * p.accuracy:.1f}", **p.iia} for p in self.points]
+        ranks = [{"hypothesis": name, RANK: rho} for name, rho in self.correlation.items()]
+        return {self.title: wide, f"by {self.axis}, over {len(self.points)} points": ranks}
 
     def figure(self) -> "Figure":
         """One panel; see `draw`."""
