@@ -164,9 +164,10 @@ class RecurrentAdapter(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
-    def width_of(self, component: str, layer: int) -> int:
-        """The width of the state of a layer."""
-        return self.config.widths[layer]
+    @property
+    def state_widths(self) -> dict[int, int]:
+        """The width of the state of each layer."""
+        return dict(enumerate(self.config.widths))
 
     def forward(
         self,

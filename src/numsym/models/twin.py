@@ -15,8 +15,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from numsym._tables import STATE_SITES
 from numsym.errors import InvalidArgumentError
 from numsym.models.bridge import BridgeAdapter
+from numsym.models.cached import attach
 from numsym.models.own import RecurrentAdapter
 
 RESETS = ("reset_parameters", "_reset_parameters")
@@ -56,7 +58,10 @@ def _fresh(model: Any) -> nn.Module:
     if not _needed(type(model)):
         makers.append(lambda: type(model)())
     if isinstance(model, PreTrainedModel):
-        return makers[0]()
+        fresh: Any = makers[0]()
+        if hasattr(model, STATE_SITES):
+            attach(fresh, model.token_by_token.name, model.state_widths)
+        return fresh
     for make in makers:
         # Whatever a constructor of somebody's raises, there is another way.
         with contextlib.suppress(Exception):
