@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
 from numsym._tables import (
     SPLIT_HEADS,
     Component,
+    component_features,
     component_module,
     component_width,
     components_of,
@@ -53,20 +53,6 @@ __all__ = [
     "save",
     "tabled",
 ]
-
-
-def component_features(model: Any, component: str, width: int) -> slice:
-    """Which coordinates a component is of what its module holds, `width` of them: all, or a part as pyvene splits it.
-
-    Raises:
-        ModelMismatchError: they do not lie side by side.
-    """
-    coordinates = torch.arange(width)[None, None]
-    part = modeling_utils.output_to_subcomponent(coordinates, component, type(model), model.config).flatten()
-    start, stop = int(part[0]), int(part[-1]) + 1
-    if part.tolist() != list(range(start, stop)):
-        raise ModelMismatchError(f"component {component!r} of {type(model).__name__} is not a range of coordinates")
-    return slice(start, stop)
 
 
 class Intervenable(pv.IntervenableModel):

@@ -327,3 +327,17 @@ def component_width(model: Any, component: str, layer: int = 0) -> int:
 def _check_component(model: nn.Module, component: str) -> None:
     if component not in _table(model):
         check_name(f"component of {type(model).__name__}", component, components_of(model))
+
+
+def component_features(model: Any, component: str, width: int) -> slice:
+    """Which coordinates a component is of what its module holds, `width` of them: all, or a part as pyvene splits it.
+
+    Raises:
+        ModelMismatchError: they do not lie side by side.
+    """
+    coordinates = torch.arange(width)[None, None]
+    part = modeling_utils.output_to_subcomponent(coordinates, component, type(model), model.config).flatten()
+    start, stop = int(part[0]), int(part[-1]) + 1
+    if part.tolist() != list(range(start, stop)):
+        raise ModelMismatchError(f"component {component!r} of {type(model).__name__} is not a range of coordinates")
+    return slice(start, stop)
