@@ -141,6 +141,11 @@ def faults(model: nn.Module) -> dict[str, str]:
     return _FAULTS[model][1]
 
 
+def forget(model: nn.Module) -> None:
+    """Look again at what holds in a model, which has new parts."""
+    _FAULTS.pop(model, None)
+
+
 def _fault(model: nn.Module, name: str, seen: dict[str, list[list[Any]]] | None) -> str | None:
     path, hook, *_ = _table(model)[name]
     modules = [module for _, module in _modules(model, path)]
