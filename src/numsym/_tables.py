@@ -108,6 +108,9 @@ REPEATED = (
     "its module runs {calls} times for {tokens} tokens, so that what it shows at once is not a sequence; "
     "numsym.models.load(model) makes the state of a cell a site"
 )
+STATE_SITES = "state_sites"
+"""The part of a model of transformers that numsym adds for the states that its cache holds."""
+
 TOKENS = 3
 """Of the run that shows what holds."""
 
@@ -130,10 +133,17 @@ def faults(model: nn.Module) -> dict[str, str]:
     if model not in _FAULTS or _FAULTS[model][0] != table:
         seen = None
         with contextlib.suppress(ModelMismatchError):
-            seen = observed(model, {name: (path, hook) for name, (path, hook, *_) in table.items()})
+            places = {name: (path, hook) for name, (path, hook, *_) in table.items()}
+            # A model whose states are watched runs token by token, and shows no other place a sequence.
+            seen = observed(model, {name: at for name, at in places.items() if not at[0].startswith(STATE_SITES)})
         reasons = {name: _fault(model, name, seen) for name in table}
         _FAULTS[model] = dict(table), {name: reason for name, reason in reasons.items() if reason}
     return _FAULTS[model][1]
+
+
+def forget(model: nn.Module) -> None:
+    """Look again at what holds in a model, which has new parts."""
+    _FAULTS.pop(model, None)
 
 
 def _fault(model: nn.Module, name: str, seen: dict[str, list[list[Any]]] | None) -> str | None:
@@ -144,7 +154,7 @@ def _fault(model: nn.Module, name: str, seen: dict[str, list[list[Any]]] | None)
     fused = [module for module in modules if isinstance(module, nn.RNNBase)]
     if fused and hook == HOOKS["output"]:
         return FUSED.format(kind=type(fused[0]).__name__)
-    if seen is None:
+    if seen is None or path.startswith(STATE_SITES):
         return None
     if name not in seen:
         return "its module did not run, so nothing can be exchanged there"
@@ -316,7 +326,7 @@ def component_width(model: Any, component: str, layer: int = 0) -> int:
         raise ModelMismatchError(
             f"component {component!r} is not allowed for {type(model).__name__}: {broken[component]}"
         )
-    return model.width_of(component, layer) if hasattr(model, "width_of") else width
+    return getattr(model, "state_widths", {}).get(layer, width) if component.startswith("state") else width
 
 
 def _check_component(model: nn.Module, component: str) -> None:

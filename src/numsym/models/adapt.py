@@ -43,9 +43,9 @@ def adapt(module: nn.Module) -> RecurrentAdapter:
         complaints = _about_recurrences(module, calls, found) + _about_logits(module, interface)
         if complaints:
             raise ModelMismatchError(_sentence(module, complaints))
-        adapters = [RecurrentAdapter(module, interface, one, _tokens(module)) for one in found]
-        for adapter in adapters:
-            adapter.eval()
+        for one in found:
+            adapter = RecurrentAdapter(module, interface, one).eval()
+            adapter.observe(_tokens(module))
             if _decides(adapter):
                 return adapter
     adapter.whole = False

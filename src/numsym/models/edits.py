@@ -22,11 +22,10 @@ SITES = 8
 """Sites of a layer: `state`, `state_1`, ..., free of cost where nothing hooks them."""
 
 
-def state_components(layers: str) -> dict[str, Component]:
-    """`state`, `state_1`, ... of the layers at a path, whose modules have `sites`."""
+def state_components(layers: str, width: str = "hidden_size") -> dict[str, Component]:
+    """`state`, `state_1`, ... of the layers at a path, whose modules have `sites`; the config has their width."""
     return {
-        f"state_{i}" if i else "state": Component(path=f"{layers}[%s].sites[{i}]", width="hidden_size")
-        for i in range(SITES)
+        f"state_{i}" if i else "state": Component(path=f"{layers}[%s].sites[{i}]", width=width) for i in range(SITES)
     }
 
 

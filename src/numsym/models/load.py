@@ -12,6 +12,7 @@ from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.hub import fetch
 from numsym.models.adapt import adapt, has_recurrence
 from numsym.models.bridge import BridgeAdapter, is_bridge
+from numsym.models.cached import show_states
 from numsym.models.discover import register_model
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
@@ -81,6 +82,7 @@ def _known(model: nn.Module) -> nn.Module:
         return BridgeAdapter(model)
     if isinstance(model, PreTrainedModel):
         register_model(model)
+        show_states(model)
         return model
     if tabled(model) and not (has_recurrence(model) and faults(model)):
         return model

@@ -130,7 +130,7 @@ class RecurrentAdapter(nn.Module):
         module: the network.
         interface: how it is called.
         recurrences: where they are, in the order in which they run.
-        shown: tokens to run once, for the widths.
+        config: what was seen of it.
     """
 
     config: RecurrentAdapterConfig
@@ -140,25 +140,34 @@ class RecurrentAdapter(nn.Module):
         module: nn.Module,
         interface: Interface,
         recurrences: Sequence[Recurrence],
-        shown: Int[Tensor, "batch pos"],
+        config: RecurrentAdapterConfig | None = None,
     ):
         super().__init__()
         self.module, self.interface, self.recurrences = module, interface, tuple(recurrences)
         self.layers = nn.ModuleList(StateSites() for one in recurrences for _ in range(one.layers))
-        self.whole = True
-        with torch.no_grad():
-            runs = [self._run(shown, None, {}, layer) for layer in range(len(self.layers))]
+        self.config, self.whole = config or RecurrentAdapterConfig(), True
+
+    def observe(self, ids: Int[Tensor, "batch pos"]) -> None:
+        """Run some tokens once, and fill in the config."""
+        runs = [self._run(ids, None, {}, layer) for layer in range(len(self.layers))]
         widths = [states.shape[-1] for _, states in runs if states is not None]
         self.config = RecurrentAdapterConfig(widths, runs[0][0].shape[-1])
+
+    def around(self, module: nn.Module) -> "RecurrentAdapter":
+        """The same adapter of another network of the same architecture."""
+        other = RecurrentAdapter(module, self.interface, self.recurrences, self.config)
+        other.whole = self.whole
+        return other
 
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
         return next(self.parameters()).device
 
-    def width_of(self, component: str, layer: int) -> int:
-        """The width of the state of a layer."""
-        return self.config.widths[layer]
+    @property
+    def state_widths(self) -> dict[int, int]:
+        """The width of the state of each layer."""
+        return dict(enumerate(self.config.widths))
 
     def forward(
         self,
