@@ -12,7 +12,7 @@ from numsym.errors import InvalidArgumentError, check_name
 from numsym.programs import FULL, Program
 from numsym.tasks import Task
 
-P = TypeVar("P", bound=Any)
+P = TypeVar("P")
 """`Pairs`, or pairs of several directions between two networks."""
 
 WIDE = 512

@@ -11,7 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from jaxtyping import Bool
 from torch import Tensor
 
-from numsym._pyvene import pv
 from numsym.alignment.hypotheses import Drawn, Hypothesis
 from numsym.alignment.search import Engine, Progress, SearchSettings, right, search
 
@@ -56,8 +55,8 @@ class Found(Generic[M]):
         return self.searched.progress[self.index]
 
     @property
-    def intervention(self) -> pv.Intervention:
-        """What was learned."""
+    def intervention(self) -> Any:
+        """What was learned: an intervention, or one of each network."""
         return self.searched.engine.interventions[self.index]
 
     def right(self, pairs: Any) -> Bool[Tensor, "batch"]:

@@ -51,8 +51,8 @@ class CrossResult(Result):
             the target's own direction: what the maps make of any network. Only the two directions across have it.
         model_hashes: of the two networks' weights.
         records: the course of the search.
-        interventions: the two alignment functions.
-        sides: the two networks.
+        interventions: the two alignment functions; `None` where only the numbers were read.
+        sides: the two networks; likewise.
     """
 
     names: tuple[str, str]
@@ -67,8 +67,8 @@ class CrossResult(Result):
     controls: dict[str, dict[str, Share]]
     model_hashes: tuple[str, str]
     records: list[dict[str, float | int]] = field(repr=False)
-    interventions: tuple[pv.Intervention, pv.Intervention] = left_out()
-    sides: tuple[Side, Side] = left_out()
+    interventions: tuple[pv.Intervention, pv.Intervention] | None = left_out(default=None)
+    sides: tuple[Side, Side] | None = left_out(default=None)
 
     name: ClassVar[str] = "across"
 
