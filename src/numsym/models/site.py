@@ -51,9 +51,17 @@ class Site:
             unit="pos",
             max_number_of_units=1,
             intervention=intervention,
-            subspace_partition=intervention.subspace_partition,
+            subspace_partition=_as_ranges(intervention.subspace_partition),
             low_rank_dimension=getattr(intervention, "low_rank_dimension", None),
         )
+
+
+def _as_ranges(partition: list[list[int]] | None) -> list[list[int]] | None:
+    """Blocks as [start, end): pyvene, which reads what it saved, takes a list of two coordinates for that."""
+    if partition is None:
+        return None
+    ranges = [[block[0], block[-1] + 1] for block in partition]
+    return ranges if [list(range(*pair)) for pair in ranges] == partition else partition
 
 
 def sites_named(model: nn.Module, names: Sequence[str | Site]) -> tuple[Site, ...]:
