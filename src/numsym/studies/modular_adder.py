@@ -128,4 +128,3 @@ def modular_adder(
 def metrics_of(model: ModularNetwork) -> dict[str, float]:
     """The metrics of [P], as a record has them."""
     return asdict(circuit_metrics(model))
-
