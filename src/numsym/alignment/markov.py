@@ -23,8 +23,7 @@ from torch import Tensor, nn
 
 from numsym._pyvene import Intervenable, frozen, pv, quiet
 from numsym.alignment.engines.pyvene import device_of, score
-from numsym.alignment.pairs import Pairs
-from numsym.alignment.verdicts import told_apart
+from numsym.alignment.pairs import Pairs, told_apart
 from numsym.errors import InvalidArgumentError
 from numsym.models.site import Site, state_sites
 from numsym.shares import Share
