@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import yaml
-
-from benchmarks.timing import report
 from numsym.experiments.collect import write
 from numsym.lab.collection import collect, find
+
+from benchmarks.timing import report
 from numsym.lab.run import CONFIG, RESULTS, VERSIONS, versions
 
 SHARE = {"value": 0.9, "low": 0.88, "high": 0.92, "n": 1000}

@@ -18,7 +18,7 @@ GIVEN = (
     "model", "untrained", "make", "models", "sides", "task", "recipe", "hypotheses", "site", "positions", "engine",
     "seed", "training", "device", "run",
 )  # fmt: skip
-"""Arguments that the command gives a study, so that they are no settings of it, unless they are a dataclass by default."""
+"""Arguments that the command gives a study: no settings of it, unless they are a dataclass by default."""
 
 SEARCHED = ("search", "pairs", "controls")
 """Those that every search has: their defaults are a study's, and their place in the configuration is its own."""
