@@ -8,7 +8,7 @@ from numsym.alignment.controls import untrained
 from numsym.errors import InvalidArgumentError
 from numsym.models import counting_gru
 from numsym.shares import Share
-from numsym.studies.curve import Curve, Point, draw
+from numsym.studies.curve import RANK, Curve, Point, draw
 from numsym.tasks import MultiObject
 
 
@@ -49,7 +49,7 @@ def test_a_curve_is_made_of_the_alignments_at_its_points():
 def test_it_is_a_table_by_point_and_hypothesis_and_is_read_again(tmp_path):
     row = STEPS.rows()[1]
     assert (row["x"], row["hypothesis"], row["iia"].value, row["floor"].value) == (10, "count", 0.3, 0.05)
-    assert STEPS.tables()["IIA and accuracy, by steps (n = 3)"] == [{"hypothesis": "count", "rank correlation": 1.0}]
+    assert STEPS.tables()["by steps, over 3 points"] == [{"hypothesis": "count", RANK: 1.0}]
     json.dumps(STEPS.to_dict(), allow_nan=False)
     STEPS.save(tmp_path / "curve")
     assert Curve.load(tmp_path / "curve") == STEPS

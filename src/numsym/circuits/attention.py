@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from numsym.circuits.adder import as_adder
+from numsym.circuits.adder import PAIRS_AT_ONCE, as_adder
 from numsym.errors import check_between
 from numsym.figures import drawing, panels
-from numsym.models import ModularTransformer
-from numsym.results import Result
+from numsym.models import ModularTransformer, Site
+from numsym.models.activations import reading
+from numsym.results import Result, beside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,14 +24,14 @@ class AttentionToFirst(Result):
     """The attention weight from the last position to a.
 
     Attributes:
-        weights: by head, a and b.
         layer: of which block.
         alpha: of the model: the share of the weight that is a softmax; the rest is constant.
+        weights: by head, a and b.
     """
 
-    weights: Float[Tensor, "head p p"]
     layer: int
     alpha: float
+    weights: Float[Tensor, "head p p"] = beside()
 
     name: ClassVar[str] = "attention"
 
@@ -52,7 +54,7 @@ class AttentionToFirst(Result):
         with drawing(**{"axes.grid": False}) as plt:
             figure, axes = panels(plt, len(self.weights), min(4, len(self.weights)), size=2.7)
             for head, axis in enumerate(axes):
-                field = self.weights[head].cpu()
+                field = self.weights[head].cpu().numpy()
                 image = axis.imshow(field, origin="lower", cmap="magma", interpolation="nearest", vmin=low, vmax=1.0)
                 axis.set(xlabel="b", ylabel="a", title=f"head {head}")
             figure.colorbar(image, ax=axes, label="weight on a", shrink=0.8)
@@ -71,11 +73,9 @@ def attention_to_first(model: ModularTransformer, *, layer: int = 0) -> Attentio
         InvalidArgumentError: no such layer.
     """
     check_between("layer", layer, 0, len(model.blocks) - 1)
-    seen: list[Tensor] = []
-    pattern = model.get_submodule(f"blocks.{layer}.attention.pattern")
-    handle = pattern.register_forward_hook(lambda module, inputs, output: seen.append(output[:, :, -1, 0]))
-    try:
-        as_adder(model).table()
-    finally:
-        handle.remove()
-    return AttentionToFirst(torch.cat(seen).T.unflatten(1, (model.p, model.p)), layer, model.config.alpha)
+    adder, site, seen = as_adder(model), f"blocks[{layer}].attention.pattern.output", []
+    for part in adder.pairs().split(PAIRS_AT_ONCE):
+        with torch.no_grad(), reading(model, site) as found:
+            adder.evaluate(adder.embed_a[part[:, 0]], adder.embed_b[part[:, 1]])
+        seen.append(found[Site(site)][:, :, -1, 0])
+    return AttentionToFirst(layer, model.config.alpha, rearrange(torch.cat(seen), "(a b) head -> head a b", a=model.p))

@@ -11,7 +11,7 @@ from numsym.circuits.adder import Adder, ModularModel, as_adder, check_odd
 from numsym.circuits.circularity import frequency_shares, principal_components
 from numsym.errors import InvalidArgumentError, check_at_least, check_between, check_name
 from numsym.figures import drawing, panels
-from numsym.results import Result
+from numsym.results import Result, beside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ class Circles(Result):
     """
 
     circles: list[Circle]
-    points: Float[Tensor, "circle p 2"]
+    points: Float[Tensor, "circle p 2"] = beside()
 
     name: ClassVar[str] = "circles"
 

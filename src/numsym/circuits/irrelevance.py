@@ -9,7 +9,7 @@ from torch import Tensor
 
 from numsym.circuits.adder import Adder, ModularModel, as_adder, check_odd
 from numsym.figures import drawing
-from numsym.results import Result
+from numsym.results import Result, beside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ class CorrectLogits(Result):
         matrix: L[(a + b) mod p, (a - b) mod p], (p, p).
     """
 
-    matrix: Float[Tensor, "sum distance"]
+    matrix: Float[Tensor, "sum distance"] = beside()
 
     name: ClassVar[str] = "correct_logits"
 
@@ -47,6 +47,10 @@ class CorrectLogits(Result):
         means, spreads = self.matrix.mean(0).tolist(), self.matrix.std(0, correction=0).tolist()
         return [{"distance": d, "mean": m, "sd": s} for d, (m, s) in enumerate(zip(means, spreads, strict=True))]
 
+    def to_dict(self) -> dict[str, Any]:
+        """What of it is one number."""
+        return self.tables()["logit of the correct answer"][0]
+
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """What of it is one number."""
         lowest, highest = self.matrix.aminmax()
@@ -57,7 +61,7 @@ class CorrectLogits(Result):
         """L as a field ([P] figure 3): vertical stripes are a Pizza (the distance decides), a flat field is a Clock."""
         with drawing() as plt:
             figure, axes = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
-            image = axes.imshow(self.matrix.cpu(), origin="lower", cmap="viridis", interpolation="nearest")
+            image = axes.imshow(self.matrix.cpu().numpy(), origin="lower", cmap="viridis", interpolation="nearest")
             axes.set(xlabel="(a - b) mod p", ylabel="(a + b) mod p", title="logit of the correct answer")
             axes.grid(visible=False)
             figure.colorbar(image, ax=axes, label="logit")

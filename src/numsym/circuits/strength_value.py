@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from numsym.errors import InvalidArgumentError, ModelMismatchError, check_between
 from numsym.figures import COLOURS, drawing, panels
@@ -121,7 +122,7 @@ class StrengthValue(Result):
 
 @torch.no_grad()
 def strength_value(
-    model: TransformerLM,
+    model: nn.Module,
     input_ids: Int[Tensor, "batch pos"],
     predicting: Bool[Tensor, "batch pos"],
     kind: Int[Tensor, "batch pos"],
@@ -134,7 +135,7 @@ def strength_value(
     """Split a token's logit at the predicting positions of some trials into what each token they see adds to it.
 
     Args:
-        model: a trained transformer.
+        model: a trained `TransformerLM`.
         input_ids: trials, padded on the right; on the model's device.
         predicting: the positions whose predictions are split.
         kind: what each token is, as an index into `kinds`.
@@ -145,19 +146,19 @@ def strength_value(
 
     Raises:
         ModelMismatchError: the model is no `TransformerLM`.
-        InvalidArgumentError: a token is not in the vocabulary, no position predicts, or shapes differ.
+        InvalidArgumentError: a token is not in the vocabulary, or no position predicts.
     """
-    _check(model, input_ids, predicting, kind, token, against)
-    logits, recorded = model.bridge.run_with_cache(input_ids)
+    lm = _checked(model, predicting, token, against)
+    logits, recorded = lm.bridge.run_with_cache(input_ids)
     cache = dict(recorded.items())
-    weights = {name: value.float() for name, value in model.state_dict().items()}
+    weights = {name: value.float() for name, value in lm.state_dict().items()}
     unembed, bias = weights["unembed.weight"], weights["unembed.bias"]
     read = unembed[token] - (0 if against is None else unembed[against])
     wanted = logits[..., token] - (0 if against is None else logits[..., against])
     trial, at = predicting.nonzero().T
-    direction, constant = _folded(model, weights, read, cache)
+    direction, constant = _folded(lm, weights, read, cache)
     constant = constant + bias[token] - (0 if against is None else bias[against])
-    weight, moved, terms = _terms(model, weights, cache, direction[trial, at], trial, at)
+    weight, moved, terms = _terms(lm, weights, cache, direction[trial, at], trial, at)
     terms["constant"] = constant.expand(len(at))
     total = torch.stack([*terms.values(), moved.sum((0, 1, 3))]).sum(0)
     seen = torch.arange(input_ids.shape[1], device=input_ids.device) <= at[:, None]
@@ -177,19 +178,15 @@ def strength_value(
     )
 
 
-def _check(model: object, input_ids: Tensor, predicting: Tensor, kind: Tensor, token: int, against: int | None) -> None:
+def _checked(model: nn.Module, predicting: Tensor, token: int, against: int | None) -> TransformerLM:
     if not isinstance(model, TransformerLM):
         raise ModelMismatchError(f"model of type {type(model).__name__} is not allowed: it must be a TransformerLM")
     for name, value in (("token", token), ("against", against)):
         if value is not None:
             check_between(name, value, 0, model.config.vocab_size - 1, why="the vocabulary")
-    if not input_ids.shape == predicting.shape == kind.shape:
-        raise InvalidArgumentError(
-            f"input_ids of shape {tuple(input_ids.shape)} is not allowed with predicting of {tuple(predicting.shape)} "
-            f"and kind of {tuple(kind.shape)}: they must have one shape"
-        )
     if not bool(predicting.any()):
         raise InvalidArgumentError("predicting holds no position, which is not allowed: there is no logit to split")
+    return model
 
 
 def _slope(a: Float[Tensor, "layer head item"], c: Float[Tensor, "layer head item"]) -> Float[Tensor, "layer head"]:
@@ -211,7 +208,7 @@ def _terms(
     weight, moved = [], []
     for layer in range(model.config.num_layers):
         block = f"blocks.{layer}"
-        onto = (direction @ weights[f"{block}.attn.o.weight"]).view(-1, heads, width // heads)
+        onto = rearrange(direction @ weights[f"{block}.attn.o.weight"], "out (head size) -> out head size", head=heads)
         values = cache[f"{block}.attn.v.hook_out"].flatten(2).unflatten(-1, (heads, width // heads))
         attention = cache[f"{block}.attn.hook_pattern"][trial, :, at]
         added = attention * torch.einsum("qjhd,qhd->qhj", values[trial], onto)

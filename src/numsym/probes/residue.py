@@ -39,7 +39,7 @@ class ResidueResult(Result):
         fold_kappa: kappa x 100 of each fold, (folds,).
         fold: the fold in which each number is held out, (N,).
         converged: whether every fit of that period reached its tolerance.
-        shuffled: kappa x 100 after each of some shuffles of the numbers, (draws,); empty where it was not asked for.
+        shuffled: kappa x 100 after each of some shuffles of the numbers; empty where it was not asked for.
     """
 
     kappa: dict[int, float]
@@ -49,7 +49,7 @@ class ResidueResult(Result):
     fold_kappa: dict[int, Float[Tensor, " fold"]]
     fold: Int[Tensor, " number"]
     converged: dict[int, bool]
-    shuffled: dict[int, Float[Tensor, " draw"]] = field(default_factory=dict)
+    shuffled: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     name: ClassVar[str] = "residue"
 
@@ -82,7 +82,7 @@ class ResidueResult(Result):
             return None
         from scipy.special import stdtrit
 
-        values = self.shuffled[T].tolist()
+        values = self.shuffled[T]
         middle, n = fmean(values), len(values)
         half = float(stdtrit(n - 1, 0.975)) * stdev(values) * (1 + 1 / n) ** 0.5
         return Mean(middle, middle - half, middle + half, n)
@@ -180,7 +180,9 @@ def residue(
         fold_kappa={period: kappa[i] for i, period in enumerate(periods)},
         fold=fold,
         converged=converged,
-        shuffled={period: kappa[i :: len(periods)][1:].mean(1) for i, period in enumerate(periods) if orders},
+        shuffled={
+            period: tuple(kappa[i :: len(periods)][1:].mean(1).tolist()) for i, period in enumerate(periods) if orders
+        },
     )
 
 

@@ -91,7 +91,7 @@ class Spectrum(Result):
         axes.minorticks_off()
         for period, height in peaks:
             text, place = f"T = {period:.3g}", (1 / period, height)
-            side = {"ha": "right" if period < 2.1 else "center", "fontsize": 8, "color": colour}
+            side: Any = {"ha": "right" if period < 2.1 else "center", "fontsize": 8, "color": colour}
             axes.annotate(text, place, (0, 3), textcoords="offset points", **side)
 
     def peaks(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 FEW = 6
 """So many points are each marked on the axis; of more, every other."""
+
+RANK = "rank correlation of IIA and accuracy"
+
+
+C = TypeVar("C", bound="Curve")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Curve(Result):
     name: ClassVar[str] = "curve"
 
     @classmethod
-    def of(cls, axis: str, rows: Mapping[int, tuple[float, Mapping[str, AlignmentResult]]]) -> "Curve":
+    def of(cls: type[C], axis: str, rows: Mapping[int, tuple[float, Mapping[str, AlignmentResult]]]) -> C:
         """From x -> trial accuracy, and alignments by the names of their hypotheses.
 
         Raises:
@@ -105,9 +110,9 @@ class Curve(Result):
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """The hypotheses side by side, and how each goes with accuracy."""
-        wide = [{self.axis: p.x, "accuracy": f"{100 * p.accuracy:.1f}", **p.iia} for p in self.points]
-        ranks = [{"hypothesis": name, "rank correlation": rho} for name, rho in self.correlation.items()]
-        return {self.title: wide, f"IIA and accuracy, by {self.axis} (n = {len(self.points)})": ranks}
+        wide = [{"x": p.x, "accuracy": f"{100 * p.accuracy:.1f}", **p.iia} for p in self.points]
+        ranks = [{"hypothesis": name, RANK: rho} for name, rho in self.correlation.items()]
+        return {self.title: wide, f"by {self.axis}, over {len(self.points)} points": ranks}
 
     def figure(self) -> "Figure":
         """One panel; see `draw`."""

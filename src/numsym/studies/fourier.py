@@ -162,7 +162,7 @@ def fourier(
     *,
     numbers: int | None = None,
     folds: int = 10,
-    C: float = 0.01,
+    C: float | int = 0.01,
     peaks: int = 4,
     max_period: int = 10,
     source: str | None = None,
@@ -190,11 +190,12 @@ def fourier(
     """
     check_at_least("peaks", peaks, 1)
     check_at_least("max_period", max_period, 2)
-    periods = check_periods(range(2, max_period + 1), MOST if numbers is None else numbers)
-    check_settings(periods, folds, C, MOST if numbers is None else numbers)
+    tables = _tables(systems, source, numbers)
+    for table in tables.values():
+        check_settings(check_periods(range(2, max_period + 1), table.count), folds, C, table.count)
     settings: dict[str, Any] = {"folds": folds, "C": C, "peaks": peaks, "max_period": max_period, "seed": seed}
     measured = {}
-    for name, table in _tables(systems, source, numbers).items():
+    for name, table in tables.items():
         asked = {"of": table.asked, "numbers": numbers, **settings}
         part = f"systems/{short(name)}"
         measured[name] = run.keep(part, partial(_measure, name, table, **settings), System.load, asked=asked)
@@ -207,10 +208,12 @@ class _Table:
 
     Attributes:
         asked: what tells it from others.
+        count: how many numbers it has, or may have where it is not read yet.
         read: gives the embeddings, and the stand-in for the frequency of each number, if there is one.
     """
 
     asked: str
+    count: int
     read: Callable[[], tuple[Float[Tensor, "number hidden"], Float[Tensor, "number 1"] | None]]
 
 
@@ -224,7 +227,9 @@ def _tables(systems: Mapping[str, Embeddings] | None, source: str | None, number
         found = {name: partial(read) for name, (_, read) in PACKAGED.items()}
         if source is not None:
             found = {Path(source).name: partial(hugging_face, source)}
-        return {name: _Table(source or name, partial(_read, make, numbers)) for name, make in found.items()}
+        return {
+            name: _Table(source or name, numbers or MOST, partial(_read, make, numbers)) for name, make in found.items()
+        }
     made = {}
     for name, given in systems.items():
         table = check_embeddings(given)
@@ -232,7 +237,7 @@ def _tables(systems: Mapping[str, Embeddings] | None, source: str | None, number
             raise InvalidArgumentError(f"numbers={numbers} is not allowed: {name!r} has {len(table)} rows")
         table = table[:numbers]
         digest = hashlib.sha256(table.cpu().contiguous().numpy().tobytes()).hexdigest()
-        made[name] = _Table(digest, partial(lambda rows: (rows, None), table))
+        made[name] = _Table(digest, len(table), partial(lambda rows: (rows, None), table))
     return made
 
 
@@ -244,7 +249,7 @@ def _read(
     return table.embeddings[:count], table.frequency[:count]
 
 
-def _measure(name: str, table: _Table, *, folds: int, C: float, peaks: int, max_period: int, seed: int) -> System:
+def _measure(name: str, table: _Table, *, folds: int, C: float | int, peaks: int, max_period: int, seed: int) -> System:
     embeddings, frequency = table.read()
     controls = {} if frequency is None else {FREQUENCY: frequency}
     every = {name: embeddings, **controls, SHUFFLED: shuffled(embeddings, torch.Generator().manual_seed(seed))}

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from numsym.alignment import AlignmentResult, Hypothesis, PairCounts, SearchSettings, align_many
+from numsym.alignment import AlignmentResult, Hypothesis, PairCounts, SearchSettings, Site, align_many
 from numsym.alignment.align import check_options
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.circuits import as_adder
 from numsym.errors import InvalidArgumentError, Options, check_between, check_name, options_of
 from numsym.figures import COLOURS, drawing, spread
 from numsym.models import ModularTransformer
-from numsym.results import Result
+from numsym.results import Result, brief
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
 from numsym.tasks import ModularAddition
@@ -69,13 +69,18 @@ class ModularCausal(Result):
         ]
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Without what is the same in all rows, and with controls as bare percents."""
-        controls = next(iter(self.alignments.values())).controls
-        kept = ("variable", "site", "function", "iia", "heldout_iia")
+        """What tells the rows apart, in a terminal's width: all but the first IIA without their intervals."""
         return {
             self.title: [
-                {key: row[key] for key in kept} | {name: round(100 * row[name].value, 1) for name in controls}
-                for row in self.rows()
+                {
+                    "variable": row["variable"],
+                    "at": row["site"].removesuffix("_output"),
+                    "function": row["function"],
+                    "IIA": row["iia"],
+                    "held out": brief(row["heldout_iia"]),
+                    **{name: brief(share) for name, share in one.controls.items()},
+                }
+                for row, one in zip(self.rows(), self.alignments.values(), strict=True)
             ]
         }
 
@@ -123,7 +128,7 @@ def modular_causal(
     sites: Sequence[str] = ("embeddings", "attention_output", "mlp_output"),
     alignments: Sequence[str] = ("orthogonal", "linear"),
     subspace_dim: int = 16,
-    fraction: float = 0.8,
+    fraction: float | int = 0.8,
     search: Options[SearchSettings] = SearchSettings(max_steps=400, patience=3),
     pairs: Options[PairCounts] = PairCounts(),
     controls: bool | Sequence[str] = ("floor", "permuted"),
@@ -161,18 +166,20 @@ def modular_causal(
     check_between("subspace_dim", subspace_dim, 1, model.config.hidden_size)
     counts, settings = options_of(PairCounts, pairs), options_of(SearchSettings, search)
     check_options(settings, counts, controls, engine)
+    last = model.config.num_hidden_layers - 1
     found: dict[str, AlignmentResult] = {}
     options: dict[str, Any] = {"search": settings, "pairs": counts, "controls": controls, "engine": engine, "run": run}
     for variable in variables:
         for site in sites:
-            task = _task(model, fraction, seed, position_of(variable, site))
-            asked = {
+            # A search each, so that an interrupted run loses one at most.
+            hypotheses = {
                 f"{variable}_{site}_{kind}": Hypothesis(PROGRAMS[variable], variable, kind, subspace_dim, seed)
                 for kind in alignments
             }
-            layer = 0 if site == "embeddings" else model.config.num_hidden_layers - 1
-            results = align_many(model, task, asked, site=f"{site}:{layer}", **options)
-            found |= dict(zip(asked, results, strict=True))
+            task = _task(model, fraction, seed, position_of(variable, site))
+            place = Site(site, 0 if site == "embeddings" else last)
+            results = align_many(model, task, hypotheses, site=place, **options)
+            found |= dict(zip(hypotheses, results, strict=True))
     return run.show(ModularCausal(found))
 
 
@@ -183,7 +190,7 @@ def _check(name: str, values: Sequence[str], known: Iterable[str]) -> None:
         check_name(name, value, known)
 
 
-def _task(model: ModularTransformer, fraction: float, seed: int, position: str) -> ModularAddition:
+def _task(model: ModularTransformer, fraction: float | int, seed: int, position: str) -> ModularAddition:
     return ModularAddition(
         p=model.p,
         fraction=fraction,

@@ -5,8 +5,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym.alignment.engines.suffix_model import CutModel, seeing
-from numsym.models.site import Site
 from numsym.models.logits import model_inputs
+from numsym.models.site import Site
 
 ROWS = ((24, 11), (17, 15), (21, 4))
 """Tokens, and the position of the exchange."""

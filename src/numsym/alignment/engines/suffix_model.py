@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from numsym._pyvene import component_features, component_module, component_width
 from numsym.alignment.engines.kept import Both, Kept, Packing, Prefix, moved, picked
-from numsym.models.site import Site
 from numsym.errors import ModelMismatchError
 from numsym.models.discover import layers_of
 from numsym.models.logits import arguments_of, kept, model_inputs
+from numsym.models.site import Site
 
 Change = Callable[[Float[Tensor, "batch site"]], Float[Tensor, "batch site"]]
 """From the base's value at the site to what is written there."""
