@@ -18,10 +18,80 @@ ARCHITECTURES = {
     ),
 }
 
+NO_IDS = ENDS | {"pad_token_id": 0}
+DELTA = {
+    "linear_num_value_heads": 2,
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+}
+QWEN3_NEXT = GROUPED | ENDS | DELTA | {"head_dim": 16, "num_experts": 0, "mlp_only_layers": [0, 1, 2, 3]}
+
+LINEAR = {
+    "mamba": ARCHITECTURES["mamba"],
+    "mamba2": lambda: hf.Mamba2ForCausalLM(
+        hf.Mamba2Config(
+            vocab_size=40,
+            hidden_size=32,
+            num_hidden_layers=3,
+            state_size=8,
+            num_heads=4,
+            head_dim=16,
+            n_groups=1,
+            chunk_size=8,
+            **NO_IDS,
+        )
+    ),
+    "falcon_mamba": lambda: hf.FalconMambaForCausalLM(
+        hf.FalconMambaConfig(vocab_size=40, hidden_size=32, num_hidden_layers=3, state_size=4, **NO_IDS)
+    ),
+    "rwkv": lambda: hf.RwkvForCausalLM(
+        hf.RwkvConfig(vocab_size=40, hidden_size=32, num_hidden_layers=3, context_length=64, **NO_IDS)
+    ),
+    "xlstm": lambda: hf.xLSTMForCausalLM(
+        hf.xLSTMConfig(
+            vocab_size=40,
+            hidden_size=128,
+            embedding_dim=128,
+            num_hidden_layers=2,
+            num_blocks=2,
+            num_heads=8,
+            chunk_size=8,
+            **NO_IDS,
+        )
+    ),
+    "gated_deltanet": lambda: hf.Qwen3NextForCausalLM(
+        hf.Qwen3NextConfig(**QWEN3_NEXT | {"layer_types": ["linear_attention"] * 3})
+    ),
+}
+"""All of a position is in their states."""
+
+HYBRIDS = {
+    "qwen3_next": lambda: hf.Qwen3NextForCausalLM(hf.Qwen3NextConfig(**QWEN3_NEXT | {"num_hidden_layers": 4})),
+    "olmo_hybrid": lambda: hf.OlmoHybridForCausalLM(hf.OlmoHybridConfig(**GROUPED | ENDS | {"num_hidden_layers": 4})),
+    "jamba": lambda: hf.JambaForCausalLM(
+        hf.JambaConfig(
+            **GROUPED | ENDS, num_experts=1, attn_layer_period=2, attn_layer_offset=1, mamba_d_state=4, mamba_dt_rank=4
+        )
+    ),
+    "falcon_h1": lambda: hf.FalconH1ForCausalLM(
+        hf.FalconH1Config(
+            **GROUPED | ENDS,
+            mamba_d_ssm=64,
+            mamba_n_heads=4,
+            mamba_d_head=16,
+            mamba_d_state=8,
+            mamba_chunk_size=8,
+            head_dim=8,
+        )
+    ),
+}
+"""Some of their layers have attention, or all of them have both."""
+
 
 def small(name, seed=0):
     torch.manual_seed(seed)
-    model = ARCHITECTURES[name]().eval()
+    model = (ARCHITECTURES | LINEAR | HYBRIDS)[name]().eval()
     with torch.no_grad():
         # Their constructors draw weights so small that every token would look alike.
         for parameter in model.parameters():

@@ -156,6 +156,27 @@ class Given:
             found.append(Side(name, model, task, site=site))
         return found
 
+    @cached_property
+    def models(self) -> dict[str, nn.Module]:
+        """The study's `networks`, each trained, or read from its `path`.
+
+        Raises:
+            InvalidArgumentError: an entry has neither a path nor a model.
+        """
+        found: dict[str, nn.Module] = {}
+        for name, entry in self.config["experiment"]["networks"].items():
+            if set(entry) == {"path"}:
+                found[name] = read_model(entry["path"], device=self.device, dtype=self.config["dtype"])
+            elif "model" in entry and set(entry) <= {"model", "training"}:
+                recipe = {"training": self.training, **entry}
+                found[name] = self.trained(recipe, self.task, self.config["seed"], f"models/{name}")
+            else:
+                raise InvalidArgumentError(
+                    f"networks.{name}={dict(entry)!r} is not allowed: give the path of a saved model, or a model and, "
+                    "if that is not the recipe's, its training"
+                )
+        return found
+
     def fresh(self, recipe: Mapping[str, Any], task: Task, seed: int | None = None) -> nn.Module:
         """The model of a recipe before training, on its device.
 

@@ -12,10 +12,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from numsym._pyvene import frozen, intervenable, load, pv, save
+from numsym._pyvene import frozen, pv
 from numsym.alignment import Hypotheses, Hypothesis, PairCounts, SearchSettings, named
 from numsym.alignment.align import Watch, check_options
 from numsym.alignment.engines.cross import Side
+from numsym.alignment.stored import read_intervention, write_intervention
 from numsym.alignment.subject import Found, find
 from numsym.alignment.two_models import CONTROLS, TwoModels
 from numsym.errors import InvalidArgumentError, Options, check_name, options_of
@@ -124,10 +125,10 @@ class CrossResult(Result):
         ]
 
     def write(self, folder: Path) -> None:
-        """Each network's alignment in pyvene's format in a folder of its name, with `result.json` beside."""
-        for side, intervention in zip(self.sides or (), self.interventions or (), strict=True):
-            with frozen(side.model):
-                save(intervenable(side.model, [side.place.representation(intervention)]), folder / side.name)
+        """Each network's alignment in a folder of its name, with `result.json` beside."""
+        for name, intervention in zip(self.names, self.interventions or (None, None), strict=True):
+            (folder / name).mkdir()
+            write_intervention(intervention, folder / name)
         super().write(folder)
 
     @classmethod
@@ -142,8 +143,7 @@ class CrossResult(Result):
             return cls.from_dict(read)
         for side, expected in zip(model, read["model_hashes"], strict=True):
             check_hash(side.model, expected)
-            with frozen(side.model):
-                loaded += load(Path(path) / side.name, side.model).interventions.values()
+            loaded.append(read_intervention(Path(path) / side.name).to(next(side.model.parameters()).device))
         return cls.from_dict(read, interventions=tuple(loaded), sides=model)
 
 

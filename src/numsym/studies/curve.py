@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 
@@ -20,6 +20,9 @@ FEW = 6
 """So many points are each marked on the axis; of more, every other."""
 
 RANK = "rank correlation of IIA and accuracy"
+
+
+C = TypeVar("C", bound="Curve")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Curve(Result):
     name: ClassVar[str] = "curve"
 
     @classmethod
-    def of(cls, axis: str, rows: Mapping[int, tuple[float, Mapping[str, AlignmentResult]]]) -> "Curve":
+    def of(cls: type[C], axis: str, rows: Mapping[int, tuple[float, Mapping[str, AlignmentResult]]]) -> C:
         """From x -> trial accuracy, and alignments by the names of their hypotheses.
 
         Raises:

@@ -47,7 +47,7 @@ def _difference(cut: CutModel) -> str | None:
     found = cut.resume([(kept, torch.arange(len(ids)))], tokens, where, lambda _: values.roll(1, 0))
     effect, difference = (plain - unchanged).norm(), (found - plain).norm()
     eps = torch.finfo(plain.dtype).eps
-    close = 0.01 if eps < 1e-5 else 0.15
+    close = 3e-4 if eps < 1e-5 else 0.15
     if not torch.allclose(values, own, rtol=close, atol=close * float(own.abs().mean())):
         return "the site's value depends on what follows it"
     if not difference <= close * effect + 4 * eps * plain.norm():

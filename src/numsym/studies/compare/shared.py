@@ -1,4 +1,4 @@
-"""The pairs that hypotheses are compared on: the same trials at the same places, as far as programs admit them."""
+"""The pairs that hypotheses are compared on: the same trials and places, as far as their programs admit them."""
 
 from collections import Counter
 from collections.abc import Sequence
