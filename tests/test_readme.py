@@ -18,12 +18,12 @@ COMMANDS = [
 ]
 # A sweep and its collection have a test of their own.
 SWEPT = [c for c in COMMANDS if "multirun/mine" in c]
-# Needs a download; what it does without one is tested in tests/experiments/test_align_model.py.
-HUB = [c for c in COMMANDS if c.startswith("numsym experiment=align_model")]
+# Needs a download; what it does without one is tested in tests/lab/test_command.py.
+HUB = [c for c in COMMANDS if "model=gpt2" in c]
 # Train networks for minutes; tests/experiments runs them on small ones, here their commands are composed.
 TRAINED = [c for c in COMMANDS if re.match(r"numsym experiment=(markov|site_sweep|strength_value)", c)]
 EXPERIMENTS = [c for c in COMMANDS if c.startswith("numsym experiment=") and c not in SWEPT + HUB + TRAINED]
-ALIGNMENTS = [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c and c not in SWEPT]
+ALIGNMENTS = [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c and c not in SWEPT + HUB]
 TINY = [
     "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=16",
     "tasks.training.steps=20", "pairs.train=100", "pairs.validation=50", "pairs.test=50",

@@ -192,6 +192,8 @@ def plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, list | tuple | range | set | frozenset):
         return [plain(inner) for inner in value]
+    if isinstance(value, float) and value != value:  # JSON has no NaN
+        return None
     return str(value) if isinstance(value, os.PathLike | torch.device | torch.dtype) else value
 
 
@@ -202,6 +204,8 @@ def _key(key: Any) -> str:
 def rebuilt(hint: Any, value: Any) -> Any:
     """The inverse of `plain`, for a value of this type."""
     origin, inner = get_origin(hint), get_args(hint)
+    if value is None and hint is float:
+        return float("nan")
     if value is None or hint is Any:
         return value
     if origin in (Union, types.UnionType):

@@ -45,7 +45,7 @@ def check(arguments: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
                     f"{one.key_or_group}={name!r} is not allowed: choose one of {', '.join(known[one.key_or_group])}"
                 )
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        chosen = [one.input_line for one in groups if not one.is_sweep_override()]
+        chosen = [str(one.input_line) for one in groups if not one.is_sweep_override()]
         composed = compose("config", overrides=chosen, return_hydra_config=True)
     sweeping = flags.multirun or composed.hydra.mode is RunMode.MULTIRUN
     for one in overrides:
@@ -100,13 +100,15 @@ def _check_value(composed: DictConfig, override: Override) -> None:
 def _mismatch(composed: DictConfig, key: str, value: Any) -> str | None:
     """What a setting's value must be, where this one is not: what a study's signature says, or what stands there."""
     place, _, name = key.rpartition(".")
-    node = (OmegaConf.select(composed, place) if place else composed)._get_node(name)
+    node: Any = (OmegaConf.select(composed, place) if place else composed)._get_node(name)
     kind, there = node._metadata.ref_type, node._value()
     if kind in KINDS:
         try:
             OmegaConf.update(composed, key, value)
         except (OmegaConfBaseException, ValueError):
             return KINDS[kind]
+        return None
+    if node._is_missing():
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {str: isinstance(value, str) or number, int: number and isinstance(value, int), float: number}

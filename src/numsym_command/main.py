@@ -2,6 +2,8 @@
 
 import os
 import sys
+from contextlib import suppress
+from importlib.metadata import entry_points
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,15 +23,14 @@ def run(config: DictConfig) -> None:
 
 
 def plugins_of(arguments: list[str]) -> tuple[str, ...]:
-    """The modules that `plugins=[...]` names: they must be known before anything is composed."""
+    """The modules of installed plugins, and those that `plugins=[...]` names: known before anything is composed."""
+    found = [entry.value for entry in entry_points(group="numsym.plugins")]
     for text in arguments:
         if text.startswith("plugins="):
-            try:
+            with suppress(HydraException):
                 value = OverridesParser.create().parse_override(text).value()
-            except HydraException:
-                return ()
-            return tuple(str(one) for one in (value if isinstance(value, list) else [value]))
-    return ()
+                found += [str(one) for one in (value if isinstance(value, list) else [value])]
+    return tuple(found)
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     try:
         check(sys.argv[1:], known)
     except RefusedError as error:
-        print(f"numsym: {error}", file=sys.stderr)  # noqa: T201  (rich would take longer to import than all the rest)
+        print(f"numsym: {error}")  # noqa: T201  (rich would take longer to import than all the rest)
         raise SystemExit(2) from None
     hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")(run)()
 

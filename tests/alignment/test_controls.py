@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from numsym.alignment.controls import single_neurons, site_values, untrained, whole_state
-from numsym.alignment.engines.pyvene import unintervened
+from numsym.alignment.controls import exchanged_neurons, single_neurons, site_values, untrained
+from numsym.alignment.engines.pyvene import Whole, unintervened
 from numsym.alignment.pairs import interchange_pairs
+from numsym.alignment.search import right
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
 from numsym.models.counters import directions
 from numsym.models.site import Site
@@ -24,7 +25,7 @@ def known():
 
 
 def test_the_whole_state_carries_all_variables(known):
-    assert whole_state(known, Site(), pairs(("full",))).all()
+    assert right(Whole(known, [Site()]), 0, pairs(("full",))).all()
 
 
 def test_without_an_exchange_only_equal_values_are_right(known):
@@ -45,6 +46,15 @@ def test_all_neurons_are_the_whole_state_and_one_is_not(known):
     train, test = pairs(("full",), 500, 1), pairs(("full",))
     assert single_neurons(known, Site(), train, test, 6).all()
     assert single_neurons(known, Site(), train, test, 1).float().mean() < 0.5
+
+
+def test_sets_of_neurons_are_exchanged_one_after_the_other(known):
+    """Each set as an engine of its own does it, with losses that fall as more of the state is exchanged."""
+    test = pairs(("full",))
+    losses, correct = exchanged_neurons(known, Site(), test, [[0], [5, 1, 3], list(range(6))])
+    assert torch.equal(correct[1], right(Whole(known, [Site()], [[1, 3, 5]]), 0, test))
+    assert correct[2].all()
+    assert losses[2] < losses[0]
 
 
 def test_a_count_in_one_neuron_is_found_by_its_weight(turned_counter):

@@ -1,6 +1,8 @@
 """The command as a user types it, in processes of its own, from the checkout and from an installed wheel."""
 
+import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SMALL = runpy.run_path(str(ROOT / "tests" / "models" / "hugging_face.py"))
+EXAMPLE = runpy.run_path(str(ROOT / "examples" / "huggingface.py"), run_name="example")
 TINY = [
     "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=16",
     "tasks.training.steps=100", "pairs.train=200", "pairs.validation=50", "pairs.test=50",
@@ -47,9 +51,9 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.glob("run/*"))
     unknown = numsym("tasks=objects", cwd=tmp_path)
     assert unknown.returncode == 2
-    assert unknown.stderr.startswith("numsym: tasks='objects' is not allowed: choose one of addition, arithmetic,")
-    assert unknown.stderr.count("\n") == 1
-    assert unknown.stdout == ""
+    assert unknown.stdout.startswith("numsym: tasks='objects' is not allowed: choose one of addition, ")
+    assert unknown.stdout.count("\n") == 1
+    assert unknown.stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,30 @@ def test_what_cannot_be_run_is_refused_before_training(arguments, message, tmp_p
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
     assert not list(tmp_path.glob("run/*"))
+
+
+def test_without_a_network_a_model_of_the_hub_is_one_sentence(tmp_path):
+    done = numsym("model=gpt2", "tasks=addition_prompts", "folder=run", cwd=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 2
+    assert "numsym: model='gpt2' is not allowed: it is no folder" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_language_model_is_aligned_as_it_is(tmp_path):
+    SMALL["small"]("gpt2").save_pretrained(tmp_path / "model")
+    EXAMPLE["own_tokenizer"]().save_pretrained(tmp_path / "model")
+    done = numsym(
+        "model=model", "tasks=addition_prompts", "tasks.arguments.largest=4", "site=block_output:1", "dtype=float32",
+        "folder=run", "device=cpu", "search.max_steps=2", "pairs.train=100", "pairs.validation=30", "pairs.test=30",
+        "controls=[floor]", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "it does NOT do the task" in done.stdout
+    written = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert set(written["alignments"]) == {"das", "laf"}
+    assert written["alignments"]["das"]["site"] == {"component": "block_output", "layer": 1}
+    assert 0 <= written["evaluation"]["accuracy"] < 0.5
 
 
 @pytest.mark.parametrize("name", ["runs", "tasks", "search", "experiment", "launch"])

@@ -9,7 +9,8 @@ from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.lab.given import TRAINING, Given, function_of
 from numsym.lab.run import Run
 from numsym.run import NO_RUN
-from numsym.studies import align, graded
+from numsym.storage import read_json
+from numsym.studies import align, cross_model, graded
 
 
 @pytest.fixture
@@ -65,6 +66,46 @@ def test_a_model_is_trained_once_and_then_found(given, tmp_path):
     wider = given(run=Run(tmp_path / "run", track=False, quiet=True)).make(hidden_size=6)
     assert wider.config.hidden_size == 6
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"model", "model_hidden_size_6"}
+
+
+def test_networks_are_trained_by_their_own_training_or_the_recipes_or_read(composed, tmp_path):
+    def models(run=NO_RUN, **networks):
+        config = composed()
+        return Given({**config, "experiment": {"name": "markov", "networks": networks}}, run).models
+
+    wanted = {"one": {"model": {"cell": "lstm", "hidden_size": 4}, "training": {"steps": 2}}, "two": {"model": {}}}
+    found = models(Run(tmp_path / "run", track=False, quiet=True), **wanted)
+    assert [model.config.cell for model in found.values()] == ["lstm", "gru"]
+    for name, steps in (("one", 2), ("two", 30)):
+        assert read_json(tmp_path / "run" / "models" / name / "training.json")["log"]["steps"] == steps
+    path = str(tmp_path / "run" / "models" / "one")
+    taken = models(taken={"path": path})["taken"]
+    assert torch.equal(taken.embed.weight, found["one"].embed.weight)
+    for entry in ({}, {"training": {"steps": 2}}, {"path": path, "model": {}}):
+        with pytest.raises(InvalidArgumentError, match=r"networks.odd=.* is not allowed: give the path of a saved"):
+            models(odd=entry)
+    with pytest.raises(InvalidArgumentError, match="there is no such folder"):
+        models(odd={"path": "./nowhere"})
+
+
+def test_networks_differ_from_the_recipe_in_what_is_said_of_each(given, tmp_path):
+    options = ("experiment=cross_model", "+experiment.networks.lstm.model.hidden_size=6", "~experiment.networks.gru-1")
+    made = given(*options, run=Run(tmp_path / "run", track=False, quiet=True))
+    arguments = made.arguments(cross_model)
+    assert arguments["hypotheses"] == {"laf": Hypothesis("up_down", "count", "linear", None, 0)}
+    assert (arguments["search"].learning_rate, arguments["pairs"].train) == (0.02, 100)
+    sides = {side.name: side for side in arguments["sides"]}
+    assert (
+        list(sides)
+        == ["gru-0", "lstm", "single"]
+        == [path.name for path in sorted((tmp_path / "run").glob("*")) if path.is_dir()]
+    )
+    shapes = {name: (side.model.config.cell, side.model.config.hidden_size) for name, side in sides.items()}
+    assert shapes == {"gru-0": ("gru", 10), "lstm": ("lstm", 6), "single": ("gru", 10)}
+    assert sides["single"].task.name == "single_object"
+    assert sides["single"].model.config.vocab_size < sides["gru-0"].model.config.vocab_size
+    with pytest.raises(UnknownNameError, match="unknown key of a network 'modle': choose one of model, seed, tasks"):
+        given("experiment=cross_model", "+experiment.networks.single.modle=x").arguments(cross_model)
 
 
 def test_in_a_rehearsal_nothing_is_trained(given):

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from numsym.errors import InvalidArgumentError
-from numsym.lab.runner import Rehearsal, run_study
+from numsym.lab.runner import load_plugins, run_study
 
 
 def test_a_refused_argument_leaves_no_folder_and_trains_nothing(composed, tmp_path, monkeypatch):
@@ -34,10 +34,6 @@ def test_a_study_is_run_in_its_folder_and_found_there_again(composed, tmp_path, 
     assert set(stages) == {"model", "alignments/das", "alignments/laf"}
 
 
-def test_a_rehearsal_ends_where_there_would_be_work():
-    with pytest.raises(Rehearsal.Ended):
-        Rehearsal().keep("x", lambda: 1, lambda path: 1)
-    with pytest.raises(Rehearsal.Ended), Rehearsal().stage("x", 1):
-        pass
-    with pytest.raises(Rehearsal.Ended):
-        Rehearsal().show(None)
+def test_a_plugin_that_is_not_there_is_named():
+    with pytest.raises(InvalidArgumentError, match="plugins='nowhere_at_all' is not allowed: it cannot be imported"):
+        load_plugins(["nowhere_at_all"])

@@ -6,6 +6,7 @@ import pytest
 
 from numsym.lab import tracking
 from numsym.lab.tracking import Tracker
+from numsym.shares import Share
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,8 @@ def test_an_offline_run_holds_config_curves_table_and_artifact(tmp_path):
     (tmp_path / "found" / "result.json").write_text("{}")
     tracker = Tracker(tmp_path, {"seed": 7, "tasks": {"name": "multi_object"}}, tags=["t"])
     tracker.log("training", {"step": 100, "loss": 0.5})
-    tracker.table("results", [{"function": "linear", "iia": 0.987654321}])
+    share = Share(0.987654321, 0.9, 1.0, 50)
+    tracker.table("results", [{"function": "linear", "iia": None}, {"function": "orthogonal", "iia": share}])
     tracker.artifact(tmp_path / "found", name="count_laf", kind="alignment")
     tracker.finish()
     (run,) = (tmp_path / "wandb").glob("offline-run-*")

@@ -18,6 +18,7 @@ from numsym.alignment.subject import Report, find
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
 from numsym.models.site import Site
+from numsym.models.twin import check_twin
 from numsym.models.weights import hash_of
 from numsym.results import plain
 from numsym.run import NO_RUN, NoRun, Stage
@@ -140,6 +141,8 @@ def _aligned(
 ) -> list[AlignmentResult]:
     settings, counts = options_of(SearchSettings, search), options_of(PairCounts, pairs)
     wanted = check_options(settings, counts, controls, engine)
+    if "untrained" in wanted:
+        check_twin(model)
     check_vocabulary(model, task)
     places = {name: Site.of(one.site or site) for name, one in hypotheses.items()}
     checked = {name: one.checked(task, places[name].check(model)) for name, one in hypotheses.items()}

@@ -9,8 +9,6 @@
 | neurons | k single neurons exchanged, those that a linear probe for the variable weighs most | what no map reaches |
 """
 
-import copy
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -18,10 +16,10 @@ from torch import Tensor, nn
 from numsym.alignment.engines.pyvene import Whole, device_of
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
-from numsym.errors import InvalidArgumentError
 from numsym.models.activations import activations
 from numsym.models.logits import model_inputs
 from numsym.models.site import Site
+from numsym.models.twin import twin
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 
@@ -74,15 +72,5 @@ def exchanged_neurons(
 
 
 def untrained(model: nn.Module, seed: int) -> nn.Module:
-    """The same architecture with fresh weights, drawn as its constructor draws them (from its config)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            twin = type(model)(copy.deepcopy(model.config))
-        except TypeError as error:
-            raise InvalidArgumentError(
-                f"controls with 'untrained' is not allowed for {type(model).__name__}: it is not made from its config "
-                f"alone ({error}); name the other controls instead"
-            ) from error
-    weight = next(model.parameters())
-    return nn.Module.to(twin, weight.device, weight.dtype).requires_grad_(False).eval()
+    """The same architecture with fresh weights; see `numsym.models.twin`."""
+    return twin(model, seed)

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import torch
 
 from numsym.alignment.functions import ALIGNMENTS, check_fits
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.errors import InvalidArgumentError, check_name
-from numsym.programs import FULL
+from numsym.programs import FULL, Program
 from numsym.tasks import Task
+
+P = TypeVar("P")
+"""`Pairs`, or pairs of several directions between two networks."""
 
 WIDE = 512
 """The width above which no map of width x width is searched for, unless it is asked for."""
@@ -113,7 +117,7 @@ class PairCounts:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(Generic[P]):
     """The pairs of one hypothesis.
 
     Attributes:
@@ -121,18 +125,32 @@ class Drawn:
         validation: to stop by, and to choose the best parameters by; none of them is among `train`.
         test: to measure on; likewise.
         held_out: the same of held-out numbers; `None` where there are none.
-        everything: with all variables exchanged, for what no alignment can beat.
+        everything: with all variables exchanged, for what no alignment can beat; `None` between two networks.
     """
 
-    train: Pairs
-    validation: Pairs
-    test: Pairs
-    held_out: Pairs | None
-    everything: Pairs
+    train: P
+    validation: P
+    test: P
+    held_out: P | None
+    everything: P | None
 
     @classmethod
-    def draw(cls, task: Task, hypothesis: Hypothesis, counts: PairCounts, positions: Positions | None) -> "Drawn":
+    def draw(
+        cls,
+        task: Task,
+        hypothesis: Hypothesis,
+        counts: PairCounts,
+        positions: Positions | None,
+        source: tuple[Task, Program] | None = None,
+    ) -> "Drawn[Pairs]":
         """Draw them, by the hypothesis' seed.
+
+        Args:
+            task: of the bases, and of the sources if those come from nowhere else.
+            hypothesis: with its program.
+            counts: how many.
+            positions: intervene only there.
+            source: another task and its program, from which the sources come.
 
         Raises:
             InvalidArgumentError: the pairs to search with are all that the task has.
@@ -142,7 +160,8 @@ class Drawn:
         generator = torch.Generator().manual_seed(hypothesis.seed)
 
         def pairs(n: int, split: str = "train", variables: tuple[str, ...] = hypothesis.variables) -> Pairs:
-            return interchange_pairs(task, program, variables, n, split=split, positions=positions, generator=generator)
+            options: Any = {"split": split, "positions": positions, "generator": generator, "source": source}
+            return interchange_pairs(task, program, variables, n, **options)
 
         train = pairs(counts.train)
         unseen = [pairs(2 * n).without(train) for n in (counts.validation, counts.test)]
@@ -152,11 +171,13 @@ class Drawn:
                     f"train={counts.train} pairs is not allowed: they are all that {task.name} has, and none is left "
                     f"for {name}; ask for fewer"
                 )
-        held_out = pairs(counts.test, "held_out") if task.has_held_out else None
+        both = task.has_held_out and (source is None or source[0].has_held_out)
+        held_out = pairs(counts.test, "held_out") if both else None
         validation, test = (p.rows(slice(0, n)) for p, n in zip(unseen, (counts.validation, counts.test), strict=True))
-        return cls(train, validation, test, held_out, pairs(counts.test, variables=(FULL,)))
+        everything = pairs(counts.test, variables=(FULL,)) if source is None else None
+        return Drawn(train, validation, test, held_out, everything)
 
-    def permuted(self, seed: int) -> "Drawn":
+    def permuted(self, seed: int) -> "Drawn[P]":
         """The same with sources that tell nothing of what follows."""
         generator = torch.Generator().manual_seed(seed)
         sets = {name: getattr(self, name).with_permuted_sources(generator) for name in ("train", "validation", "test")}
@@ -186,7 +207,7 @@ def measured_pairs(
         InvalidArgumentError: "held_out" of a task of which nothing is held out.
     """
     check_name("part", part, ("train", "validation", "test", "held_out"))
-    found = getattr(Drawn.draw(task, hypothesis, counts or PairCounts(), positions), part)
+    found = getattr(Drawn.draw(task, hypothesis.of(task), counts or PairCounts(), positions), part)
     if found is None:
         raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
     return found

@@ -37,11 +37,11 @@ class OneModel:
     positions: Positions | None
     route: str
 
-    def draw(self, hypothesis: Hypothesis) -> Drawn:
+    def draw(self, hypothesis: Hypothesis) -> Drawn[Pairs]:
         """The pairs of a hypothesis."""
         return Drawn.draw(self.task, hypothesis, self.counts, self.positions)
 
-    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn]) -> Engine:
+    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]]) -> Engine:
         """Fresh alignments in the engine that was asked for, or in the first that supports them."""
         width, device = self.site.check(self.model), device_of(self.model)
         made = [build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed) for h in hypotheses]
@@ -51,12 +51,12 @@ class OneModel:
         """IIA."""
         return Share.of(searched.right(index, pairs))
 
-    def references(self, hypothesis: Hypothesis, data: Drawn, wanted: Sequence[str]) -> dict[str, Share]:
+    def references(self, hypothesis: Hypothesis, data: Drawn[Pairs], wanted: Sequence[str]) -> dict[str, Share]:
         """The controls that need no search."""
         made: dict[str, Share] = {}
         if "floor" in wanted:
             made["floor"] = Share.of(unintervened(self.model, data.test))
-        if "ceiling" in wanted:
+        if "ceiling" in wanted and data.everything is not None:
             made["ceiling"] = Share.of(right(Whole(self.model, [self.site]), 0, data.everything))
         if "neurons" in wanted:
             k = (hypothesis.subspace_dim or 1) * len(hypothesis.variables)
@@ -64,7 +64,7 @@ class OneModel:
         return made
 
     def untrained(
-        self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn], settings: SearchSettings
+        self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]], settings: SearchSettings
     ) -> list[Share]:
         """The same search on the same architecture with fresh weights."""
         twin = replace(self, model=control.untrained(self.model, hypotheses[0].seed))

@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from numsym._pyvene import frozen, intervenable, load, pv, save
+from numsym._pyvene import frozen, intervenable, pv, save
 from numsym.alignment.pairs import Pairs
+from numsym.alignment.stored import read_intervention, write_intervention
+from numsym.errors import InvalidArgumentError
 from numsym.models.site import Site
 from numsym.models.weights import check_hash
 from numsym.results import Result, left_out, read_result
 from numsym.shares import Share, shares_by
+from numsym.storage import new_folder
 
 
 @dataclass(frozen=True)
@@ -160,25 +163,44 @@ class AlignmentResult(Result):
         ]
 
     def write(self, folder: Path) -> None:
-        """Write in pyvene's format, with `result.json` beside.
+        """Write `result.json`, and the intervention as safetensors and JSON."""
+        write_intervention(self.intervention, folder)
+        super().write(folder)
+
+    def _check_whole(self) -> None:
+        if self.model is None:
+            raise InvalidArgumentError(
+                "model=None is not allowed: this result was read without its model; load it with it"
+            )
+
+    def save_pyvene(self, path: str | os.PathLike) -> None:
+        """Write a new folder in pyvene's own format, whose tensors are pickled, with `result.json` beside.
 
         `pv.IntervenableModel.load(path, model)` loads the intervention, `AlignmentResult.load` all of it.
+
+        Raises:
+            RunFolderError: `path` exists.
+            InvalidArgumentError: this result was read without its model.
         """
-        with frozen(self.model):
+        self._check_whole()
+        with new_folder(path) as folder, frozen(self.model):
             save(self.intervenable(), folder)
-        super().write(folder)
+            super().write(folder)
 
     @classmethod
     def load(cls, path: str | os.PathLike, model: nn.Module | None = None) -> "AlignmentResult":
-        """Read what `save` wrote; without the model, its numbers.
+        """Read what `save` or `save_pyvene` wrote; without the model, its numbers.
+
+        Nothing is unpickled, or with `weights_only=True` where pyvene wrote it, and nothing is imported that a file
+        names.
 
         Raises:
+            InvalidArgumentError: there is none, or its intervention cannot be read.
             ModelMismatchError: `model` does not have the weights that the alignment was fitted to.
         """
         read = read_result(path, cls.__name__)
         if model is None:
             return cls.from_dict(read)
         check_hash(model, read["model_hash"])
-        with frozen(model):
-            loaded = load(Path(path), model)
-        return cls.from_dict(read, intervention=next(iter(loaded.interventions.values())), model=model)
+        intervention = read_intervention(Path(path)).to(next(model.parameters()).device)
+        return cls.from_dict(read, intervention=intervention, model=model)

@@ -11,7 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from jaxtyping import Bool
 from torch import Tensor
 
-from numsym._pyvene import pv
 from numsym.alignment.hypotheses import Drawn, Hypothesis
 from numsym.alignment.search import Engine, Progress, SearchSettings, right, search
 
@@ -45,7 +44,7 @@ class Found(Generic[M]):
     """
 
     hypothesis: Hypothesis
-    data: Drawn
+    data: Drawn[Any]
     searched: Searched
     index: int
     controls: Mapping[str, M]
@@ -56,8 +55,8 @@ class Found(Generic[M]):
         return self.searched.progress[self.index]
 
     @property
-    def intervention(self) -> pv.Intervention:
-        """What was learned."""
+    def intervention(self) -> Any:
+        """What was learned: an intervention, or one of each network."""
         return self.searched.engine.interventions[self.index]
 
     def right(self, pairs: Any) -> Bool[Tensor, "batch"]:
@@ -69,19 +68,21 @@ class Found(Generic[M]):
 class Subject(Protocol[M]):
     """What alignments are searched for in."""
 
-    def draw(self, hypothesis: Hypothesis) -> Drawn:
+    def draw(self, hypothesis: Hypothesis) -> Drawn[Any]:
         """The pairs of a hypothesis: those of its program, variables and seed."""
 
-    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn]) -> Engine:
+    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]]) -> Engine:
         """Fresh alignments, each with the pairs that it will be searched for on, and the route to search by."""
 
     def shares(self, searched: Searched, index: int, pairs: Any) -> M:
         """What is right of some pairs."""
 
-    def references(self, hypothesis: Hypothesis, data: Drawn, wanted: Sequence[str]) -> dict[str, M]:
+    def references(self, hypothesis: Hypothesis, data: Drawn[Any], wanted: Sequence[str]) -> dict[str, M]:
         """Those of the wanted controls that need no search."""
 
-    def untrained(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn], settings: SearchSettings) -> list[M]:
+    def untrained(
+        self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]], settings: SearchSettings
+    ) -> list[M]:
         """What the same search finds with fresh weights, for each hypothesis."""
 
 
@@ -125,7 +126,7 @@ def find(
 def train(
     subject: Subject[Any],
     hypotheses: Sequence[Hypothesis],
-    data: Sequence[Drawn],
+    data: Sequence[Drawn[Any]],
     settings: SearchSettings,
     report: Report | None = None,
 ) -> Searched:

@@ -1,6 +1,5 @@
 """What the command gives a study: what each of its arguments is, by name, from a composed configuration."""
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -11,6 +10,7 @@ from torch import nn
 
 from numsym import recipes
 from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site
+from numsym.alignment.engines.cross import Side
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import load_config
@@ -42,8 +42,6 @@ class Given:
 
     def __init__(self, config: Mapping[str, Any], run: NoRun, *, rehearsal: bool = False):
         self.config, self.run, self.rehearsal, self.asks_task = config, run, rehearsal, False
-        for plugin in config.get("plugins") or ():
-            importlib.import_module(plugin)
 
     def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
         """Everything that the study takes, but its `run`."""
@@ -140,6 +138,44 @@ class Given:
         same = recipe["model"] == self.recipe["model"]
         name = "model" if same else "model_" + "_".join(f"{key}_{value}" for key, value in shape.items())
         return self.trained(recipe, self.task, self.config["seed"], name)
+
+    @property
+    def sides(self) -> list[Side]:
+        """The networks of `experiment.networks`: name -> what differs from the run's recipe (tasks, model, seed)."""
+        site, found = self._standard("site", self.config["site"]), []
+        for name, spec in self.config["experiment"]["networks"].items():
+            for key in spec or {}:
+                check_name("key of a network", key, ("tasks", "model", "seed"))
+            wanted, own = dict(spec or {}), self.recipe
+            # The run's recipe says how large the trials are and how long training is, for every network.
+            recipe = recipes.read("tasks", wanted["tasks"]) if "tasks" in wanted else dict(own)
+            parts = {part: {**(recipe.get(part) or {}), **(own.get(part) or {})} for part in ("arguments", "training")}
+            recipe |= {**parts, "model": {**own["model"], **(wanted.get("model") or {})}}
+            task = load_task(recipe)
+            model = self.trained(recipe, task, wanted.get("seed", self.config["seed"]), name)
+            found.append(Side(name, model, task, site=site))
+        return found
+
+    @cached_property
+    def models(self) -> dict[str, nn.Module]:
+        """The study's `networks`, each trained, or read from its `path`.
+
+        Raises:
+            InvalidArgumentError: an entry has neither a path nor a model.
+        """
+        found: dict[str, nn.Module] = {}
+        for name, entry in self.config["experiment"]["networks"].items():
+            if set(entry) == {"path"}:
+                found[name] = read_model(entry["path"], device=self.device, dtype=self.config["dtype"])
+            elif "model" in entry and set(entry) <= {"model", "training"}:
+                recipe = {"training": self.training, **entry}
+                found[name] = self.trained(recipe, self.task, self.config["seed"], f"models/{name}")
+            else:
+                raise InvalidArgumentError(
+                    f"networks.{name}={dict(entry)!r} is not allowed: give the path of a saved model, or a model and, "
+                    "if that is not the recipe's, its training"
+                )
+        return found
 
     def fresh(self, recipe: Mapping[str, Any], task: Task, seed: int | None = None) -> nn.Module:
         """The model of a recipe before training, on its device.

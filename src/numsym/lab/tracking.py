@@ -90,8 +90,10 @@ class Tracker:
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """A table, from rows with the same keys; the ends of intervals are columns of their own."""
         plain = [flat(row) for row in rows]
-        columns: list[str | int] = list(plain[0]) if plain else []
-        self.run.log({name: self._wandb.Table(columns=columns, data=[list(row.values()) for row in plain])})
+        # Where a share was not measured there are no ends of its interval.
+        columns: list[str | int] = list(dict.fromkeys(key for row in plain for key in row))
+        data = [[row.get(str(key)) for key in columns] for row in plain]
+        self.run.log({name: self._wandb.Table(columns=columns, data=data)})
 
     def image(self, name: str, path: Path) -> None:
         """A picture."""

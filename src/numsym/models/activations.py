@@ -75,9 +75,7 @@ def _watch(model: nn.Module, site: Site, found: dict[Site, Tensor]) -> Removable
     module, meant = component_module(model, site.component, site.layer)
 
     def note(_: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any = None) -> None:
-        value: Any = output
-        if meant == "input":
-            value = args or next(iter(kwargs.values()), None)
+        value: Any = output if meant == "output" else next(iter((*args, *kwargs.values())), None)
         if isinstance(value, tuple | Mapping) and value:
             value = value[0] if isinstance(value, tuple) else next(iter(value.values()))
         if isinstance(value, Tensor):

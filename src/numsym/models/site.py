@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from numsym._pyvene import component_module, component_width, components_of, layer_count, pv
+from numsym._pyvene import component_module, component_width, components_of, layers_with, pv
 from numsym.errors import InvalidArgumentError
 
 
@@ -38,9 +38,10 @@ class Site:
 
         Raises:
             UnknownNameError: the model has no such component or layer; the message lists those it has.
+            ModelMismatchError: it cannot be exchanged there, such as the output of a fused recurrence.
         """
         component_module(model, self.component, self.layer)
-        return component_width(model, self.component)
+        return component_width(model, self.component, self.layer)
 
     def representation(self, intervention: pv.Intervention) -> pv.RepresentationConfig:
         """This place in pyvene's terms, with an intervention there."""
@@ -50,9 +51,17 @@ class Site:
             unit="pos",
             max_number_of_units=1,
             intervention=intervention,
-            subspace_partition=intervention.subspace_partition,
+            subspace_partition=_as_ranges(intervention.subspace_partition),
             low_rank_dimension=getattr(intervention, "low_rank_dimension", None),
         )
+
+
+def _as_ranges(partition: list[list[int]] | None) -> list[list[int]] | None:
+    """Blocks as [start, end): pyvene, which reads what it saved, takes a list of two coordinates for that."""
+    if partition is None:
+        return None
+    ranges = [[block[0], block[-1] + 1] for block in partition]
+    return ranges if [list(range(*pair)) for pair in ranges] == partition else partition
 
 
 def sites_named(model: nn.Module, names: Sequence[str | Site]) -> tuple[Site, ...]:
@@ -67,7 +76,7 @@ def sites_named(model: nn.Module, names: Sequence[str | Site]) -> tuple[Site, ..
         if isinstance(name, Site) or ":" in name:
             found.append(Site.of(name))
         else:
-            found += [Site(name, layer) for layer in range(layer_count(model, name))]
+            found += [Site(name, layer) for layer in layers_with(model, name)]
     if not found:
         raise InvalidArgumentError("sites=[] is not allowed: name at least one, or none at all for the residual stream")
     for site in found:
@@ -78,8 +87,8 @@ def sites_named(model: nn.Module, names: Sequence[str | Site]) -> tuple[Site, ..
 def state_sites(model: nn.Module) -> list[Site]:
     """Every site that one position of a model hands on: a recurrent model's states, a transformer's residual stream.
 
-    These are `state` of every layer; or the first block's input and every block's output, from which all keys and
-    values of the position follow.
+    These are `state` of every layer that has one; or the first block's input and every block's output, from which all
+    keys and values of the position follow. (A hybrid's layers with attention hand on keys and values besides.)
 
     Raises:
         InvalidArgumentError: the model has no components of these names.
@@ -92,4 +101,4 @@ def state_sites(model: nn.Module) -> list[Site]:
             f"({', '.join(names)}); name the sites yourself"
         )
     first = [Site("block_input")] if wanted == "block_output" and "block_input" in names else []
-    return [*first, *(Site(wanted, layer) for layer in range(layer_count(model, wanted)))]
+    return [*first, *(Site(wanted, layer) for layer in layers_with(model, wanted))]

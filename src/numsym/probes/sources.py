@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from numsym._pyvene import layer_count, tabled
+from numsym._pyvene import layers_with, tabled
 from numsym.errors import InvalidArgumentError, ModelMismatchError, check_at_least, check_name
 from numsym.models import Site, activations
 from numsym.models.discover import register_model
@@ -142,7 +142,7 @@ def prompt_states(
         raise InvalidArgumentError("numbers=() is not allowed: give at least one")
     if not tabled(model):
         register_model(model)
-    place = Site("block_output", layer_count(model, "block_output") - 1) if site is None else Site.of(site)
+    place = Site("block_output", layers_with(model, "block_output")[-1]) if site is None else Site.of(site)
     ends = len(template.split("{n}")[0])
     rows: dict[int, list[tuple[int, list[int], int]]] = {}
     for index, number in enumerate(numbers):

@@ -10,9 +10,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 STUDIES: Registry[Callable[..., Any]] = Registry("experiment")
 """Studies by the name that `experiment=` uses."""
 
-RECIPES = ("tasks", "interventions", "variable")
-"""What a study may say of the recipes that the command runs it with."""
-
 
 @overload
 def study(function: F) -> F: ...
@@ -32,7 +29,8 @@ def study(function: Any = None, **presets: Any) -> Any:
 
     Args:
         function: the study.
-        presets: the recipes that the command takes where none are named: of `RECIPES`.
+        presets: what the command takes where nothing else is named: recipes of `tasks` and `interventions`, a
+            `variable`; any other is `experiment.NAME`, from which the command makes an argument (`networks`, say).
     """
 
     def file(made: F) -> F:

@@ -150,10 +150,12 @@ class Task(ABC):
             UnknownNameError: not one of this task's programs.
         """
         name = self.programs[0] if name is None else name
-        return self._build(PROGRAMS[check_name(f"program of {self.name}", name, self.programs)])
+        return self.build(PROGRAMS[check_name(f"program of {self.name}", name, self.programs)])
 
-    @abstractmethod
-    def _build(self, program: type[Program]) -> Program: ...
+    def build(self, program: type[Program]) -> Program:
+        """A program of this task, with what it needs to know of it: the hook to override; by default the vocabulary."""
+        made: Any = program
+        return made(self.vocabulary)
 
     def sample(
         self,

@@ -65,7 +65,8 @@ class CountingTask(CountedTask):
         """Demonstration and response tokens: not `B`, `T`, `E`, void or padding ([N] appendix)."""
         return self.vocabulary.is_item(input_ids)
 
-    def _build(self, program: type[Program]) -> CountingProgram:
+    def build(self, program: type[Program]) -> CountingProgram:
+        """A program of this task, with what it needs to know of it."""
         assert issubclass(program, CountingProgram)
         return program(self.vocabulary, void_prob=self.void_prob, transform=self.transform, highest=self.counts[-1])
 

@@ -70,6 +70,7 @@ class RippleAddition(OperandTask):
         """The position itself: the same columns must have been added."""
         return torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
 
-    def _build(self, program: type[Program]) -> RippleCarry:
+    def build(self, program: type[Program]) -> RippleCarry:
+        """A program of this task, with what it needs to know of it."""
         assert issubclass(program, RippleCarry)
         return program(self.vocabulary, digits=self.digits, interleaved=self.interleaved)

@@ -4,7 +4,7 @@ A new route is a file here, its test, and its line in this one: a class that the
 what it supports.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from numsym._pyvene import frozen, pv
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.recurrent import RecurrentEngine
+from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.engines.transformer import TransformerEngine
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.pairs import Pairs
@@ -22,6 +23,7 @@ from numsym.models.site import Site
 from numsym.registry import Registry
 
 
+@runtime_checkable
 class Route(Engine, Protocol):
     """An engine that is chosen by what it supports.
 
@@ -45,6 +47,7 @@ ENGINES: Registry[type[Route]] = Registry("engine")
 
 ENGINES.register("recurrent")(RecurrentEngine)
 ENGINES.register("transformer")(TransformerEngine)
+ENGINES.register("suffix")(SuffixEngine)
 ENGINES.register("pyvene")(PyveneEngine)
 
 

@@ -13,7 +13,7 @@ from numsym._pyvene import intervenable, locations, pv
 from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
-from numsym.models.logits import kept, model_inputs
+from numsym.models.logits import kept, logits_of, model_inputs
 from numsym.models.site import Site
 from numsym.programs import Program
 
@@ -129,7 +129,7 @@ def outcome(
         sites, source = len(exchange.interventions), model_inputs(model, pairs.source_ids, pairs.source_mask)
         where = locations(pairs.source_at, pairs.base_at, sites)
         _, output = exchange(base, [source] * sites, where, subspaces=subspaces)
-    return score(kept(model, output["logits"], keep), pairs)
+    return score(kept(model, logits_of(output), keep), pairs)
 
 
 class Whole:
@@ -139,12 +139,15 @@ class Whole:
         model: frozen by pyvene.
         sites: exchanged together; none leaves the model as it is.
         neurons: for each index that is asked for, the coordinates exchanged at every site; all if not given.
+
+    Attributes:
+        intervenable: the model with the exchange; `None` without sites.
     """
 
     def __init__(self, model: nn.Module, sites: Sequence[Site], neurons: Sequence[Sequence[int]] | None = None):
         self.model, self.sites, self.neurons = model, list(sites), neurons
         places = [site.representation(pv.VanillaIntervention(embed_dim=site.check(model))) for site in self.sites]
-        self._intervenable = intervenable(model, places) if places else None
+        self.intervenable = intervenable(model, places) if places else None
 
     def prepare(self, pairs: Pairs) -> Pairs:
         """Nothing is computed ahead."""
@@ -157,7 +160,7 @@ class Whole:
         losses, correct = [], []
         for index, pairs, row in zip(alive, prepared, rows, strict=True):
             chosen = None if self.neurons is None else [[list(self.neurons[index])] * len(row)] * len(self.sites)
-            loss, found = outcome(self.model, pairs.rows(row), self._intervenable, chosen)
+            loss, found = outcome(self.model, pairs.rows(row), self.intervenable, chosen)
             losses.append(loss)
             correct.append(found)
         return torch.stack(losses), correct
