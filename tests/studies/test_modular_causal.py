@@ -4,9 +4,10 @@ import pytest
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.lab.run import Run
 from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models.adders import build_adder
 from numsym.studies import modular_causal
 from numsym.tasks import ModularAddition
-from numsym.training.modular import ModularTrainingSettings, build_adder, train_adder
+from numsym.training.modular import ModularTrainingSettings, train_modular
 
 QUICK = {"max_steps": 300, "check_every": 50, "patience": 4}
 TINY = {
@@ -19,7 +20,7 @@ TINY = {
 def adder():
     task = ModularAddition(p=11, fraction=1)
     model = build_adder(task, alpha=0, hidden_size=32)
-    train_adder(model, task, ModularTrainingSettings(epochs=400, log_every=400, weight_decay=0.5))
+    train_modular(model, task, ModularTrainingSettings(epochs=400, log_every=400, weight_decay=0.5))
     return model
 
 

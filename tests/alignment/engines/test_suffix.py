@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from numsym._pyvene import component_width
-from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.models import components_of
