@@ -51,7 +51,9 @@ def write_intervention(intervention: pv.Intervention, folder: Path) -> None:
         InvalidArgumentError: there is nothing to write, or its type is none of `intervention_types`.
     """
     if intervention is None:
-        raise InvalidArgumentError("intervention=None is not allowed: a result that was read without its model has none")
+        raise InvalidArgumentError(
+            "intervention=None is not allowed: a result that was read without its model has none"
+        )
     name = next((name for name, kind in intervention_types().items() if kind is type(intervention)), None)
     if name is None:
         raise InvalidArgumentError(
