@@ -108,6 +108,8 @@ def _mismatch(composed: DictConfig, key: str, value: Any) -> str | None:
         except (OmegaConfBaseException, ValueError):
             return KINDS[kind]
         return None
+    if node._is_missing():
+        return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {str: isinstance(value, str) or number, int: number and isinstance(value, int), float: number}
     return None if fits.get(type(there), True) else KINDS[type(there)]

@@ -54,7 +54,11 @@ def store(plugins: tuple[str, ...] = ()) -> dict[str, list[str]]:
 
 def node(study: Study) -> dict[str, Any]:
     """A study's part of the configuration: its own settings under `experiment`, its search's where it has one."""
-    own = {name: entry for name, entry in study.parameters.items() if name not in (*GIVEN, *SEARCHED)}
+    own = {
+        name: entry
+        for name, entry in study.parameters.items()
+        if name not in SEARCHED and not (name in GIVEN and entry[1] is ...)
+    }
     own |= {name: (Any, value) for name, value in study.presets.items() if name not in (*GROUPS, "variable")}
     made: dict[str, Any] = {
         "experiment": typed("Experiment", {"name": (str, study.name), **own})(),

@@ -18,7 +18,7 @@ GIVEN = (
     "model", "untrained", "make", "models", "sides", "task", "recipe", "hypotheses", "site", "positions", "engine",
     "seed", "training", "device", "run",
 )  # fmt: skip
-"""Arguments of studies that the command gives them, so that they are no settings."""
+"""Arguments that the command gives a study: no settings of it, unless they are a dataclass by default."""
 
 SEARCHED = ("search", "pairs", "controls")
 """Those that every search has: their defaults are a study's, and their place in the configuration is its own."""
@@ -82,8 +82,9 @@ def _parameters(given: ast.arguments) -> Iterator[tuple[str, tuple[Any, Any]]]:
     missing = [None] * (len(positional) - len(given.defaults))
     named = [*zip(positional, [*missing, *given.defaults], strict=True)]
     for argument, default in [*named, *zip(given.kwonlyargs, given.kw_defaults, strict=True)]:
-        known = default is not None and argument.arg not in GIVEN
-        yield argument.arg, (type_of(argument.annotation), value_of(default) if default is not None and known else ...)
+        given_it = argument.arg in GIVEN and not isinstance(default, ast.Call)
+        value = ... if default is None or given_it else value_of(default)
+        yield argument.arg, (type_of(argument.annotation), value)
 
 
 def type_of(annotation: ast.expr | None) -> Any:

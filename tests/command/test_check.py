@@ -49,6 +49,8 @@ def test_what_is_wrong_is_one_sentence(arguments, message, known):
         ["experiment=replicate", "seed=3,4"],
         ["subspace_dim=8", "variable=[count,phase]", "site=state", "+new=3", "~plugins"],
         ["folder=runs/${seed}"],
+        ["experiment=phase_diagram", "experiment.runs=[a,b]"],
+        ["experiment=fourier_causal", "experiment.training.learning_rate=1", "experiment.period=7"],
     ],
 )
 def test_what_is_right_passes(arguments, known):

@@ -30,6 +30,17 @@ def test_a_study_brings_its_own_search():
     assert composed("search.max_steps=3")["search"]["max_steps"] == 3
 
 
+def test_settings_of_training_that_are_a_studys_own_are_given_by_field():
+    """They are a dataclass in the signature; elsewhere `training` is what the task's recipe says."""
+    own = composed("experiment=fourier_causal", "experiment.training.steps=300")["experiment"]
+    assert own["training"] == {
+        "steps": 300, "batch_size": 128, "learning_rate": 3e-3, "weight_decay": 0.03, "checks": 60, "stop_at": 0.998,
+    }  # fmt: skip
+    assert own["strongest"] == [1, 2, 4, 8, 12, 16, 20]
+    assert composed("experiment=two_routes")["experiment"]["training"]["steps"] == 2000
+    assert "training" not in composed("experiment=over_training")["experiment"]
+
+
 def test_a_recipe_changes_nothing_but_its_own_group(tmp_path, monkeypatch):
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "evil.yaml").write_text(

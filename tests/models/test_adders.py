@@ -12,7 +12,7 @@ TASK = AdditionTask(base=8, digits=1)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_unembedding_is_the_embedding(architecture):
     model = build_adder(architecture, TASK, width=16)
-    rows = number_rows(model, TASK)
+    rows = number_rows(model, TASK.base)
     assert rows.shape == (8, 16)
     tokens = TASK.sample(3).input_ids
     logits = model(input_ids=tokens)["logits"]
@@ -36,17 +36,17 @@ def test_logits_do_not_see_what_comes_later(architecture):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_seed_is_that_of_the_weights_and_the_global_generator_is_left(architecture):
     state = torch.get_rng_state()
-    rows = [number_rows(build_adder(architecture, TASK, width=8, seed=seed), TASK) for seed in (1, 1, 2)]
+    rows = [number_rows(build_adder(architecture, TASK, width=8, seed=seed), TASK.base) for seed in (1, 1, 2)]
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(rows[0], rows[1])
     assert not torch.equal(rows[0], rows[2])
     torch.manual_seed(1)
     again = build_adder(architecture, TASK, width=8, seed=2)
-    assert torch.equal(number_rows(again, TASK), rows[2])
+    assert torch.equal(number_rows(again, TASK.base), rows[2])
 
 
 def test_the_spread_of_a_transformer_is_given():
-    wide, usual = (number_rows(build_adder("transformer", TASK, width=64, spread=s), TASK) for s in (0.5, None))
+    wide, usual = (number_rows(build_adder("transformer", TASK, width=64, spread=s), TASK.base) for s in (0.5, None))
     assert float(wide.std()) == pytest.approx(0.5, rel=0.1)
     assert float(usual.std()) == pytest.approx(0.02, rel=0.1)
 

@@ -31,11 +31,11 @@ def test_training_is_the_same_for_the_same_seed_and_ends_when_it_is_good_enough(
         logs.append(train_adder(model, TASK, {"steps": 20, "checks": 2}, seed=seed).records)
     assert logs[0] == logs[1] != logs[2]
     model = build_adder("gru", TASK, width=16)
-    before = number_rows(model, TASK)
+    before = number_rows(model, TASK.base)
     early = train_adder(model, TASK, AdderTraining(steps=20, checks=2, stop_at=0.0))
     assert [record["step"] for record in early.records] == [0]
     assert early.reached
-    assert torch.equal(number_rows(model, TASK), before)
+    assert torch.equal(number_rows(model, TASK.base), before)
 
 
 def test_the_steps_are_adamws_with_a_warm_up_and_a_fall():
@@ -80,7 +80,7 @@ def test_a_run_keeps_the_trained_adder_for_the_same_measures_only(tmp_path):
         model = build_adder("lstm", TASK, width=8)
         with Run(tmp_path / "run", track=False, quiet=True) as run:
             log = train_adder(model, TASK, {"steps": 4, "checks": 2}, asked={"power": 2}, run=run, name="one")
-        logs.append((log, number_rows(model, TASK)))
+        logs.append((log, number_rows(model, TASK.base)))
     assert logs[0][0] == logs[1][0]
     assert torch.equal(logs[0][1], logs[1][1])
     with Run(tmp_path / "run", track=False, quiet=True) as run, pytest.raises(RunFolderError, match="power=2"):

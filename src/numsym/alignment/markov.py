@@ -23,9 +23,8 @@ from torch import Tensor, nn
 
 from numsym._pyvene import frozen, locations
 from numsym.alignment.engines.pyvene import Whole, device_of
-from numsym.alignment.pairs import Pairs
+from numsym.alignment.pairs import Pairs, told_apart
 from numsym.alignment.search import right
-from numsym.alignment.verdicts import told_apart
 from numsym.errors import InvalidArgumentError
 from numsym.models.logits import logits_of, model_inputs
 from numsym.models.site import Site, state_sites

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from numsym._pyvene import frozen, intervenable, pv, save
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.stored import read_intervention, write_intervention
+from numsym.errors import InvalidArgumentError
 from numsym.models.site import Site
 from numsym.models.weights import check_hash
 from numsym.results import Result, left_out, read_result
 from numsym.shares import Share, shares_by
+from numsym.storage import new_folder
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,12 @@ class AlignmentResult(Result):
         write_intervention(self.intervention, folder)
         super().write(folder)
 
+    def _check_whole(self) -> None:
+        if self.model is None:
+            raise InvalidArgumentError(
+                "model=None is not allowed: this result was read without its model; load it with it"
+            )
+
     def save_pyvene(self, path: str | os.PathLike) -> None:
         """Write a new folder in pyvene's own format, whose tensors are pickled, with `result.json` beside.
 
@@ -174,7 +182,7 @@ class AlignmentResult(Result):
             RunFolderError: `path` exists.
             InvalidArgumentError: this result was read without its model.
         """
-        check_whole(self)
+        self._check_whole()
         with new_folder(path) as folder, frozen(self.model):
             save(self.intervenable(), folder)
             super().write(folder)

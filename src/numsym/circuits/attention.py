@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -77,4 +78,4 @@ def attention_to_first(model: ModularTransformer, *, layer: int = 0) -> Attentio
         with torch.no_grad(), reading(model, site) as found:
             adder.evaluate(adder.embed_a[part[:, 0]], adder.embed_b[part[:, 1]])
         seen.append(found[Site(site)][:, :, -1, 0])
-    return AttentionToFirst(layer, model.config.alpha, torch.cat(seen).T.unflatten(1, (model.p, model.p)))
+    return AttentionToFirst(layer, model.config.alpha, rearrange(torch.cat(seen), "(a b) head -> head a b", a=model.p))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -207,7 +208,7 @@ def _terms(
     weight, moved = [], []
     for layer in range(model.config.num_layers):
         block = f"blocks.{layer}"
-        onto = (direction @ weights[f"{block}.attn.o.weight"]).view(-1, heads, width // heads)
+        onto = rearrange(direction @ weights[f"{block}.attn.o.weight"], "out (head size) -> out head size", head=heads)
         values = cache[f"{block}.attn.v.hook_out"].flatten(2).unflatten(-1, (heads, width // heads))
         attention = cache[f"{block}.attn.hook_pattern"][trial, :, at]
         added = attention * torch.einsum("qjhd,qhd->qhj", values[trial], onto)

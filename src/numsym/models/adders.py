@@ -116,6 +116,6 @@ def _gpt2(task: AdditionTask, width: int, layers: int, heads: int, spread: float
     return {**none, **size, **ends, "n_layer": layers, "n_head": heads, "initializer_range": spread}
 
 
-def number_rows(model: Any, task: AdditionTask) -> Float[Tensor, "number hidden"]:
-    """The embeddings of the numbers 0..base-1, without gradients."""
-    return model.get_input_embeddings().weight.detach()[: task.base].clone()
+def number_rows(model: Any, count: int) -> Float[Tensor, "number hidden"]:
+    """The embeddings of the numbers 0..count-1, without gradients."""
+    return model.get_input_embeddings().weight.detach()[:count].clone()

@@ -60,7 +60,8 @@ def _fresh(model: Any) -> nn.Module:
     if isinstance(model, PreTrainedModel):
         fresh: Any = makers[0]()
         if hasattr(model, STATE_SITES):
-            attach(fresh, model.token_by_token, model.state_widths)
+            known: Any = model
+            attach(fresh, known.token_by_token, known.state_widths)
         return fresh
     for make in makers:
         # Whatever a constructor of somebody's raises, there is another way.

@@ -159,7 +159,7 @@ class _Watch:
 
 def title_of(name: str) -> str:
     """What the training of a part of a run is called."""
-    return "training" if name == "model" else name
+    return "training" if name == "model" else name.rpartition("/")[2]
 
 
 def kept(

@@ -4,7 +4,7 @@ import pytest
 import numsym
 from numsym.alignment import PairCounts
 from numsym.models import counting_gru
-from numsym.plots.compare import comparison
+from numsym.studies.compare.figure import comparison
 from numsym.tasks import MultiObject
 
 
@@ -14,7 +14,13 @@ def found():
     counts = PairCounts(train=100, validation=50, test=60)
     model = counting_gru(task.vocabulary, width=6)
     return numsym.compare(
-        model, task, ["up_down", "up_up"], pairs=counts, subspace_dim=2, max_steps=2, controls=("floor", "permuted")
+        model,
+        task,
+        ["up_down", "up_up"],
+        pairs=counts,
+        subspace_dim=2,
+        search={"max_steps": 2},
+        controls=("floor", "permuted"),
     )
 
 

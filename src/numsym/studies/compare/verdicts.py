@@ -5,21 +5,22 @@ towards the score, since programs that keep different variables often agree on w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-import torch
-from jaxtyping import Bool
-from torch import Tensor, nn
-
-from numsym.alignment.engines.choice import right_of
-from numsym.alignment.pairs import Pairs
-from numsym.alignment.result import AlignmentResult
+from numsym.alignment import AlignmentResult, Pairs, right_of
+from numsym.alignment.pairs import told_apart
 from numsym.errors import check_between
 from numsym.programs import FULL
+from numsym.results import left_out
 from numsym.shares import Difference, Share
+from numsym.studies.compare.shared import common
 
 LEVEL = 0.05
 """The probability below which McNemar's test says that two hypotheses differ, times the number of other programs."""
+
+FEWEST = 30
+"""Shared pairs below which nothing is said of two programs."""
 
 MINDED = ("floor", "permuted", "untrained")
 """The controls that a hypothesis must be above, where they were run."""
@@ -49,13 +50,13 @@ class Tested:
 
     Attributes:
         program, variable: what was tested.
-        iia, held_out: on the shared pairs, and on pairs of held-out numbers.
+        iia, held_out: on its pairs, and on pairs of held-out numbers.
         controls: as in `AlignmentResult`.
         above_controls: whether the lower bound of its IIA is above the upper bound of each of floor, permuted and
             untrained; `None` where permuted and untrained were not both run. Without it, an IIA supports nothing.
         result: the alignment.
-        right: (batch,) which of the shared pairs it gets right.
-        pairs: the shared pairs with its counterfactuals.
+        right: (batch,) which of its pairs it gets right; `None` where the comparison was read.
+        pairs: its pairs, with its counterfactuals; likewise.
     """
 
     program: str
@@ -64,14 +65,14 @@ class Tested:
     held_out: Share | None
     controls: dict[str, Share]
     above_controls: bool | None
-    result: AlignmentResult = field(repr=False, compare=False)
-    right: Bool[Tensor, "batch"] = field(repr=False, compare=False)
-    pairs: Pairs = field(repr=False, compare=False)
+    result: Any = left_out(default=None)
+    right: Any = left_out(default=None)
+    pairs: Any = left_out(default=None)
 
     @classmethod
-    def of(cls, result: AlignmentResult, pairs: Pairs) -> "Tested":
-        """A result on the shared pairs."""
-        right = right_of(result, pairs)
+    def of(cls, result: AlignmentResult, pairs: Pairs, engine: str = "auto") -> "Tested":
+        """A result on these pairs, by a route through the model."""
+        right = right_of(result, pairs, engine)
         iia, above = Share.of(right), None
         if {"permuted", "untrained"} <= set(result.controls):
             above = all(iia.low > result.controls[name].high for name in MINDED if name in result.controls)
@@ -95,14 +96,15 @@ class Tested:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two hypotheses on the same pairs.
+    """Two hypotheses on the pairs that both have.
 
     Attributes:
         first, second: their names.
-        told_apart: the share of pairs on which their counterfactuals differ in a predictable token.
+        told_apart: the share of these pairs on which their counterfactuals differ in a predictable token.
         first_iia, second_iia: IIA of each, by its own counterfactual, on those pairs; `None` where there are none.
         difference: of the two IIAs on all pairs.
         difference_apart: the same on the pairs that tell them apart.
+        n: how many pairs both have.
     """
 
     first: str
@@ -112,6 +114,7 @@ class Contrast:
     second_iia: Share | None
     difference: Difference | None
     difference_apart: Difference | None
+    n: int
 
 
 @dataclass(frozen=True)
@@ -135,28 +138,21 @@ class Verdict:
     contrast: Contrast | None
 
 
-def told_apart(first: Pairs, second: Pairs) -> Bool[Tensor, "batch"]:
-    """On which rows of the same trials two counterfactuals differ in a predictable token, or in where one is."""
-    length = max(first.base_ids.shape[1], second.base_ids.shape[1])
-    said = []
-    for pairs in (first, second):
-        tokens = torch.where(pairs.scored, pairs.base_ids, -1)
-        said.append(nn.functional.pad(tokens, (0, length - tokens.shape[1]), value=-1))
-    return (said[0] != said[1]).any(1).cpu()
-
-
 def contrast(first: Tested, second: Tested) -> Contrast:
-    """Two hypotheses, on all shared pairs and on those that tell them apart."""
-    apart = told_apart(first.pairs, second.pairs)
-    here, there = first.right[apart], second.right[apart]
+    """Two hypotheses, on all pairs that both have and on those of them that tell the two apart."""
+    rows, others = common(first.pairs, second.pairs)
+    apart = told_apart(first.pairs.rows(rows), second.pairs.rows(others))
+    one, other = first.right[rows], second.right[others]
+    here, there = one[apart], other[apart]
     return Contrast(
         first=first.name,
         second=second.name,
-        told_apart=apart.double().mean().item(),
+        told_apart=apart.double().mean().item() if len(rows) else 0.0,
         first_iia=Share.of(here) if len(here) else None,
         second_iia=Share.of(there) if len(there) else None,
-        difference=Difference.of(first.right, second.right),
+        difference=Difference.of(one, other),
         difference_apart=Difference.of(here, there),
+        n=len(rows),
     )
 
 
@@ -197,6 +193,8 @@ def _against(best: Tested, one: Tested, rule: Rule, supported: bool, others: int
     verdict = "undecided"
     if not supported:
         why = "the best program is not above its own controls"
+    elif found.n < FEWEST:
+        why = f"{best.name} and {one.name} are hardly ever exchanged at the same places ({found.n} pairs)"
     elif apart is None or everywhere is None:
         why = f"{best.name} and {one.name} say the same on every pair"
     elif min(apart.low, everywhere.low) <= rule.margin or apart.p * others >= LEVEL:

@@ -1,20 +1,23 @@
 """Programs as hypotheses about one network: the IIA of each beside its controls, and where they differ."""
 
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
-from numsym.alignment.compare import Comparison
-from numsym.alignment.verdicts import Tested
-from numsym.figures import COLOURS, STYLE
+from numsym.figures import COLOURS, drawing, spread
+from numsym.studies.compare.verdicts import Tested
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from numsym.studies.compare.comparison import Comparison
 
 MARKS = {"floor": "|", "permuted": "x", "untrained": "v", "ceiling": "s"}
 
 
-def comparison(found: Comparison) -> Figure:
+def comparison(found: "Comparison") -> "Figure":
     """Left: IIA with its interval and the controls. Right: IIA of each row where the column says something else."""
     size = len(found.hypotheses)
-    with plt.rc_context(STYLE):
+    with drawing() as plt:
         figure, (left, right) = plt.subplots(
             1, 2, figsize=(5.6 + 0.62 * size, 1.6 + 0.42 * size), width_ratios=(5, 1.6 + 0.62 * size)
         )
@@ -33,20 +36,19 @@ def comparison(found: Comparison) -> Figure:
     return figure
 
 
-def _title(found: Comparison) -> str:
+def _title(found: "Comparison") -> str:
     said = ", ".join(f"{one.program} {one.verdict}" for one in found.verdicts)
     return f"{found.task}: {said}"
 
 
-def _hypothesis(axes: Axes, row: int, one: Tested, colour: str) -> None:
+def _hypothesis(axes: "Axes", row: int, one: Tested, colour: str) -> None:
     for name, mark in MARKS.items():
         if name in one.controls:
             axes.plot(one.controls[name].value, row, mark, color="grey", markersize=5, markerfacecolor="none")
-    spread = [[max(0.0, one.iia.value - one.iia.low)], [max(0.0, one.iia.high - one.iia.value)]]
-    axes.errorbar([one.iia.value], [row], xerr=spread, fmt="o", color=colour, markersize=5)
+    axes.errorbar([one.iia.value], [row], xerr=spread([one.iia]), fmt="o", color=colour, markersize=5)
 
 
-def _apart(axes: Axes, found: Comparison) -> None:
+def _apart(axes: "Axes", found: "Comparison") -> None:
     names = [one.name for one in found.hypotheses]
     grid = [[float("nan")] * len(names) for _ in names]
     for each in found.contrasts:

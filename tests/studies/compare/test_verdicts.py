@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from numsym.alignment import Hypothesis, PairCounts, Rule, Share, align_many, measured_pairs
-from numsym.alignment.verdicts import Tested as OneTested
-from numsym.alignment.verdicts import contrast, told_apart, verdicts_on
+from numsym.alignment import Hypothesis, PairCounts, Share, align_many, measured_pairs, told_apart
 from numsym.errors import InvalidArgumentError
 from numsym.models import counting_gru
+from numsym.studies.compare.verdicts import Rule, contrast, verdicts_on
+from numsym.studies.compare.verdicts import Tested as OneTested
 from numsym.tasks import MultiObject
 
 TASK = MultiObject(counts=range(1, 7), held_out=(4,))
@@ -25,7 +25,7 @@ ASKED = [
 def tested():
     """Three hypotheses on the same pairs; the search is one step, as their right pairs are set by each test."""
     model = counting_gru(TASK.vocabulary, width=6)
-    results = align_many(model, TASK, ASKED, pairs=COUNTS, max_steps=1, controls=False)
+    results = align_many(model, TASK, ASKED, pairs=COUNTS, search={"max_steps": 1}, controls=False)
     drawn = [measured_pairs(TASK, asked, COUNTS) for asked in ASKED]
     return [OneTested.of(result, pairs) for result, pairs in zip(results, drawn, strict=True)]
 
@@ -122,3 +122,15 @@ def test_a_rule_lies_between_nothing_and_all():
         Rule(margin=2)
     with pytest.raises(InvalidArgumentError, match=r"accept=-1 is not allowed: it must lie in 0..1"):
         Rule(accept=-1)
+
+
+def test_hypotheses_that_are_hardly_met_at_the_same_places_are_not_decided_between(tested):
+    best, worse, few = as_right(tested[0], first(200)), as_right(tested[1], first(0)), torch.arange(20)
+    some = replace(worse, pairs=worse.pairs.rows(few), right=worse.right[few])
+    assert (contrast(best, some).n, contrast(best, some).difference.value) == (20, 1)
+    verdicts = verdicts_on([best, some], Rule())
+    assert said(verdicts) == [("up_down", "fits"), ("up_up", "undecided")]
+    assert verdicts[1].why.endswith("up_up.demo_count are hardly ever exchanged at the same places (20 pairs)")
+    other = best.pairs.without(best.pairs.rows(few))
+    nothing = contrast(replace(best, pairs=other, right=torch.ones(len(other), dtype=torch.bool)), some)
+    assert (nothing.n, nothing.told_apart, nothing.difference) == (0, 0.0, None)
