@@ -20,7 +20,7 @@ WITHOUT_TWIN = {
 }  # fmt: skip
 
 ROOMS = (
-    ("errors", "registry", "shares"), ("storage", "recipes", "_tables"), ("_pyvene", "results"),
+    ("errors", "shares"), ("registry",), ("storage", "recipes", "_tables"), ("_pyvene", "results"),
     ("hub", "run", "figures"), ("programs",), ("tasks",), ("models",), ("interventions",), ("training",),
     ("alignment",), ("probes", "circuits"), ("studies",), ("lab",),
 )  # fmt: skip

@@ -5,11 +5,15 @@ import pytest
 from numsym.run import NO_RUN, Rehearsal, rehearse
 
 
+def read(path):
+    pytest.fail(f"{path} was never written")
+
+
 def test_nothing_is_kept_and_everything_is_made(tmp_path):
     made = []
-    parts = NO_RUN.keep_all(["a", "b"], lambda names: {n: made.append(n) or n.upper() for n in names}, None)
+    parts = NO_RUN.keep_all(["a", "b"], lambda names: {n: made.append(n) or n.upper() for n in names}, read)
     assert parts == {"a": "A", "b": "B"}
-    assert NO_RUN.keep("a", lambda: 3, None) == 3
+    assert NO_RUN.keep("a", lambda: 3, read) == 3
     assert NO_RUN.within("x") is NO_RUN
     with NO_RUN.stage("s", 2) as stage:
         stage.to(1, loss=0.5)
@@ -24,7 +28,7 @@ def test_a_rehearsal_ends_where_there_would_be_work_and_passes_on_what_is_refuse
     def study(n, run=NO_RUN):
         if n < 0:
             raise ValueError("n=-1 is not allowed")
-        return run.keep("x", lambda: pytest.fail("this is work"), None)
+        return run.keep("x", lambda: pytest.fail("this is work"), read)
 
     rehearse(study, 1)
     with pytest.raises(ValueError, match="n=-1"):

@@ -11,7 +11,7 @@ forward minds no mask, where padding comes before tokens; otherwise each runs as
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import MethodType
 from typing import Any
@@ -55,7 +55,7 @@ class Slots:
             return {layer: list(parts) for layer, parts in self.cache.rnn_state.items()}
         found = {}
         for layer, one in enumerate(self.cache.layers):
-            parts = [store[i] for store in _stores(one) for i in store if store[i] is not None]
+            parts = [part for store in _stores(one) for part in store.values() if part is not None]
             if parts:
                 found[layer] = parts
         return found
@@ -231,9 +231,9 @@ def _initial(model: PreTrainedModel, rows: int) -> list[Tensor]:
 
 
 @functools.lru_cache
-def _forward_of(kind: Any) -> Callable[..., Any]:
+def _forward_of(kind: Hashable) -> Callable[..., Any]:
     """The forward of a class, but for runs with a hooked site; its signature is the class's."""
-    own = kind.forward
+    own = kind.forward  # type: ignore[attr-defined]
 
     @functools.wraps(own)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
