@@ -128,6 +128,10 @@ def small(name, seed=0):
         for parameter in model.parameters():
             if parameter.ndim == 2:
                 parameter.mul_(4)
+        # xLSTM leaves its gates as the memory was: zeros, with which its MLPs give nothing.
+        for key, parameter in model.named_parameters():
+            if key.endswith("ffn.proj_up_gate.weight"):
+                parameter.normal_()
     return model
 
 
