@@ -34,7 +34,7 @@ replication: setup
 	-OMP_NUM_THREADS=1 $(BIN)/numsym -m experiment=over_training tasks=multi_object,single_object seed=0,1,2 \
 	  tasks.model.hidden_size=20 hydra.sweep.dir=runs/analyses \
 	  'hydra.sweep.subdir=over_training/$${tasks.name}/seed_$${seed}'
-	$(BIN)/numsym experiment=replication runs=[runs/replication,runs/analyses] document=docs/replication.md
+	$(BIN)/numsym experiment=replication "experiment.runs=[runs/replication,runs/analyses]" experiment.document=docs/replication.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

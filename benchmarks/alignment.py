@@ -14,9 +14,9 @@ from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.recurrent import Prepared, RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.site import Site
 from numsym.interventions import LinearAlignmentIntervention, LowRankLinearAlignmentIntervention
 from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models.site import Site
 from numsym.tasks import MultiObject
 
 TASK = MultiObject()

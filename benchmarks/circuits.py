@@ -9,14 +9,23 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import torch
 
-from numsym.circuits import circularity, distance_irrelevance, fit_circles, gradient_symmetricity, rotation_table
+from numsym.circuits import (
+    circuit_metrics,
+    circularity,
+    distance_irrelevance,
+    fit_circles,
+    gradient_symmetricity,
+    rotation_table,
+)
 from numsym.circuits.symmetricity import drawn_triples
 from numsym.models import ModularTransformer
+from numsym.models.adders import build_modular
 from numsym.tasks import ModularAddition
-from numsym.training.modular import ModularTrainingSettings, build_adder, train_adder
+from numsym.training.modular import first_right, train_modular
 
 P = 59
 
@@ -54,7 +63,7 @@ def circles(model: ModularTransformer) -> None:
 def rows(train: bool) -> Iterator[tuple[str, str]]:
     """What was measured, and how long it took."""
     task = ModularAddition(p=P)
-    model = build_adder(task, alpha=0.5)
+    model = build_modular(task, alpha=0.5)
     assert isinstance(model, ModularTransformer)
     batched = median(lambda: gradient_symmetricity(model))
     looped = median(lambda: one_by_one(model))
@@ -67,9 +76,10 @@ def rows(train: bool) -> Iterator[tuple[str, str]]:
     yield "logit FVE of six circles, alone and by removal", f"{median(lambda: fit_circles(model)):.2f} s"
     yield "turning six circles, 5 shifts", f"{median(lambda: rotation_table(model, shifts=range(1, 6)), 1):.1f} s"
     if train:
-        model = build_adder(task, alpha=1.0)
-        log = train_adder(model, task, ModularTrainingSettings(epochs=3000, log_every=50, patience=1))
-        yield f"training to 100 % of held-out pairs (epoch {log.first_epoch()})", f"{log.seconds:.0f} s"
+        model = build_modular(task, alpha=1.0)
+        settings = {"epochs": 3000, "log_every": 50, "patience": 1}
+        log = train_modular(model, task, settings, measure=lambda net: asdict(circuit_metrics(net)))
+        yield f"training to 100 % of held-out pairs (epoch {first_right(log)})", f"{log.seconds:.0f} s"
 
 
 def main() -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import yaml
 
 from benchmarks.timing import report
-from numsym.experiments.collect import write
-from numsym.lab.collection import collect, find
 from numsym.lab.run import CONFIG, RESULTS, VERSIONS, versions
+from numsym.studies.collect import find, gathered
 
 SHARE = {"value": 0.9, "low": 0.88, "high": 0.92, "n": 1000}
 
@@ -31,8 +30,8 @@ def alignment() -> dict:
 
 def make(root: Path, runs: int) -> None:
     """Run folders as `numsym experiment=replicate` leaves them, with four tasks and ten widths."""
-    recipes = Path(__file__).parents[1] / "interventions"
-    interventions = {path.stem: yaml.safe_load(path.read_text()) for path in recipes.glob("*.yaml")}
+    recipe = yaml.safe_load((Path(__file__).parents[1] / "interventions" / "laf.yaml").read_text())
+    interventions = {f"variable_{i}": recipe for i in range(10)}
     results = {"training": {"log": {"steps": 900}, "evaluation": {"accuracy": 1.0, "held_out": 1.0}}}
     results["alignments"] = {name: alignment() for name in interventions}
     text = json.dumps(results, indent=2)
@@ -51,8 +50,8 @@ def main(runs: int = 1000) -> None:
         root = Path(folder)
         make(root / "runs", runs)
         started, cpu = time.perf_counter(), time.process_time()
-        table = collect(find([root / "runs"]))
-        write(table, root / "table")
+        table = gathered(find([root / "runs"]))
+        table.save(root / "table")
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     work = f"{runs} run folders of {len(table.runs) // runs} alignments: read, grouped, written"
     report("collect", [{"work": work, "groups": len(table.means), "seconds": seconds, "of CPU": cpu, "target": "< 10"}])

@@ -18,7 +18,7 @@ VARIABLES = (
     ("up_down", "count"), ("up_down", "phase"), ("up_down", "full"), ("up_up", "demo_count"), ("up_up", "resp_count"),
 )  # fmt: skip
 # As numsym experiment=replicate network=gru_20 searches.
-SETTINGS = {"max_steps": 1500, "batch_size": 64, "learning_rate": 0.003, "patience": 5}
+SEARCH = {"max_steps": 1500, "batch_size": 64, "learning_rate": 0.003, "patience": 5}
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     grid = product(VARIABLES, ("orthogonal", "linear"), range(5))
     hypotheses = [Hypothesis(*variable, function, 8, seed) for variable, function, seed in grid]
     started = time.perf_counter()
-    results = align_many(model, task, hypotheses, controls=("floor", "ceiling"), **SETTINGS)
+    results = align_many(model, task, hypotheses, controls=("floor", "ceiling"), search=SEARCH)
     seconds = time.perf_counter() - started
     row = {"work": "50 alignments, GRU 20, floor and ceiling with them", "seconds": seconds, "target": "< 300"}
     report("sweep", [{**row, "steps": sum(r.steps for r in results), "converged": sum(r.converged for r in results)}])

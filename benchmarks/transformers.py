@@ -14,8 +14,8 @@ from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.transformer import TransformerEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.site import Site
 from numsym.models import TransformerConfig, TransformerLM
+from numsym.models.site import Site
 from numsym.tasks import MultiObject
 
 LAYERS, WIDTH, BATCH, REPEATS = 6, 256, 128, 7

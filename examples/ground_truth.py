@@ -63,10 +63,8 @@ def main() -> None:
             model,
             task,
             [Hypothesis(alignment=name, subspace_dim=4, seed=0) for name in ("orthogonal", "linear")],
-            train_pairs=2000,
-            max_steps=1500,
-            learning_rate=0.01,
-            stop_at=1.0,
+            search={"max_steps": 1500, "learning_rate": 0.01, "stop_at": 1.0},
+            pairs={"train": 2000},
             controls=("floor", "ceiling"),
         )
         print(f"count and phase {degrees} degrees apart: best possible rotation {best_rotation(pairs, degrees):.3f}")

@@ -20,8 +20,8 @@ from numsym.tasks import AdditionPrompts
 
 LARGEST = 4
 SEARCH = {
-    "alignment": "low_rank", "subspace_dim": 8, "learning_rate": 0.01, "max_steps": 60, "check_every": 20,
-    "train_pairs": 1000, "validation_pairs": 200, "test_pairs": 300, "controls": ("floor", "ceiling", "permuted"),
+    "alignment": "low_rank", "subspace_dim": 8, "search": {"learning_rate": 0.01, "max_steps": 60, "check_every": 20},
+    "pairs": {"train": 1000, "validation": 200, "test": 300}, "controls": ("floor", "ceiling", "permuted"),
 }  # fmt: skip
 
 

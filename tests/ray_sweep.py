@@ -34,7 +34,7 @@ def main() -> None:
     cluster.wait_for_nodes(timeout=60)
     try:
         command = [
-            sys.executable, "-W", "ignore", "-m", "numsym.lab.command", "-m", "launch=ray",
+            sys.executable, "-W", "ignore", "-m", "numsym_command.main", "-m", "launch=ray",
             f"hydra.launcher.ray.init.address={cluster.address}", f"hydra.sweep.dir={SWEEP}",
             "hydra.sweep.subdir=${seed}", f"seed=range({RUNS})", *sys.argv[1:],
         ]  # fmt: skip

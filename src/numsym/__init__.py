@@ -5,23 +5,29 @@ Importing it registers its models with pyvene; everything else happens when it i
 
 from importlib.metadata import version
 
-from numsym import alignment, analyses, circuits, interventions, models, probes, programs, tasks
-from numsym.alignment import align, align_many, compare
+from numsym import alignment, circuits, interventions, models, probes, programs, studies, tasks
+from numsym.lab.run import Run
+from numsym.run import NO_RUN
 from numsym.training import evaluate, train
 
+globals().update({_name: studies.STUDIES[_name] for _name in studies.STUDIES})
+from numsym.alignment import align, align_many  # noqa: E402  (the study of this name is `numsym.studies.align`)
+
 __all__ = [
+    "NO_RUN",
+    "Run",
     "align",
     "align_many",
     "alignment",
-    "analyses",
     "circuits",
-    "compare",
     "evaluate",
     "interventions",
     "models",
     "probes",
     "programs",
+    "studies",
     "tasks",
     "train",
+    *(_name for _name in studies.STUDIES if _name != "align"),
 ]
 __version__ = version("numsym")

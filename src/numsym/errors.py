@@ -5,8 +5,14 @@ type that a caller would expect (`ValueError`, `FileExistsError`), so code that 
 """
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, TypeAlias, TypeVar, Union
+
+S = TypeVar("S")
+
+Options: TypeAlias = Union[S, Mapping[str, Any], None]  # noqa: UP007  (a variable in it)
+"""Settings, or some of their fields by name; `None` is all defaults."""
 
 
 class NumsymError(Exception):
@@ -55,3 +61,19 @@ def _within(value: Any, low: float | int, high: float | int = math.inf) -> bool:
         return bool(low <= value <= high)
     except TypeError:  # text, or nothing
         return False
+
+
+def options_of(kind: type[S], given: Options[S]) -> S:
+    """Settings from themselves, from some of their fields, or from nothing.
+
+    Raises:
+        UnknownNameError: a field that these settings do not have.
+        InvalidArgumentError: `given` is something else.
+    """
+    if given is None or isinstance(given, kind):
+        return kind() if given is None else given
+    if not isinstance(given, Mapping):
+        raise InvalidArgumentError(f"{given!r} is not allowed as {kind.__name__}: give one, or a mapping of its fields")
+    for name in given:
+        check_name(f"field of {kind.__name__}", name, (one.name for one in fields(kind)))  # type: ignore[arg-type]
+    return kind(**given)

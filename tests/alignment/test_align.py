@@ -6,16 +6,15 @@ from numsym.errors import InvalidArgumentError, ModelMismatchError, UnknownNameE
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
 from numsym.tasks import TASKS, MultiObject
 
-QUICK = {"train_pairs": 1000, "validation_pairs": 200, "test_pairs": 300, "check_every": 50}
-
-
-FEW = {"train_pairs": 60, "validation_pairs": 50, "test_pairs": 50}
+PAIRS = {"train": 1000, "validation": 200, "test": 300}
+FEW = {"train": 60, "validation": 50, "test": 50}
 
 
 @pytest.fixture(scope="module")
 def found(counter, small_task):
+    search = {"max_steps": 600, "learning_rate": 5e-3, "check_every": 50}
     hypotheses = [Hypothesis(alignment=name, subspace_dim=8) for name in ("orthogonal", "linear")]
-    return align_many(counter, small_task, hypotheses, max_steps=600, learning_rate=5e-3, **QUICK)
+    return align_many(counter, small_task, hypotheses, search=search, pairs=PAIRS)
 
 
 def test_a_trained_networks_count_is_found_and_the_controls_find_nothing(found):
@@ -37,7 +36,7 @@ def test_the_model_is_left_as_it_was(counter, small_task):
     counter.requires_grad_(True)
     counter.train()
     before = {name: value.clone() for name, value in counter.state_dict().items()}
-    align(counter, small_task, max_steps=2, controls=False, **QUICK)
+    align(counter, small_task, search={"max_steps": 2}, controls=False, pairs=PAIRS)
     assert counter.training
     assert all(p.requires_grad for p in counter.parameters())
     assert all(torch.equal(before[name], value) for name, value in counter.state_dict().items())
@@ -46,14 +45,14 @@ def test_the_model_is_left_as_it_was(counter, small_task):
 
 @pytest.mark.parametrize("engine", ["resumed", "pyvene"])
 def test_the_same_seed_gives_the_same_numbers(counter, small_task, engine):
-    options = {"max_steps": 4, "controls": False, "engine": engine, **QUICK, "check_every": 2}
+    options = {"search": {"max_steps": 4, "check_every": 2}, "controls": False, "engine": engine, "pairs": PAIRS}
     first, second = (align(counter, small_task, seed=3, **options) for _ in range(2))
     assert first.to_dict() == second.to_dict()
     assert align(counter, small_task, seed=4, **options).records != first.records
 
 
 def test_both_engines_measure_the_same(counter, small_task):
-    options = {"max_steps": 4, "controls": ("floor", "ceiling"), **QUICK, "check_every": 2}
+    options = {"search": {"max_steps": 4, "check_every": 2}, "controls": ("floor", "ceiling"), "pairs": PAIRS}
     fast, slow = (align(counter, small_task, engine=engine, **options) for engine in ("resumed", "pyvene"))
     assert (fast.engine, slow.engine) == ("resumed", "pyvene")
     assert fast.iia == pytest.approx(slow.iia, abs=0.01)
@@ -66,7 +65,8 @@ def test_every_variable_of_every_program_can_be_asked_for(program):
     for task in (TASKS[name](counts=range(1, 5), held_out=(2,)) for name in ("multi_object", "same_object")):
         model = RecurrentLM(RecurrentConfig(vocab_size=task.vocab_size, hidden_size=8))
         for variable in (*task.program(program).variables, "full"):
-            result = align(model, task, program=program, variable=variable, max_steps=1, controls=False, **FEW)
+            asked = {"program": program, "variable": variable}
+            result = align(model, task, **asked, search={"max_steps": 1}, controls=False, pairs=FEW)
             assert result.variables == (variable,)
             assert result.controls == {}
             assert result.floor is None
@@ -76,8 +76,8 @@ def test_two_variables_of_a_known_network_are_found_each_in_its_block():
     task = MultiObject(counts=range(1, 9), held_out=(4,))
     model = counting_gru(task.vocabulary, width=8)
     result = align(
-        model, task, variable=("count", "phase"), alignment="orthogonal", subspace_dim=2, max_steps=1500,
-        learning_rate=0.02, controls=("floor",), **QUICK,
+        model, task, variable=("count", "phase"), alignment="orthogonal", subspace_dim=2, pairs=PAIRS,
+        search={"max_steps": 1500, "learning_rate": 0.02, "check_every": 50}, controls=("floor",),
     )  # fmt: skip
     assert result.iia > 0.97
     assert result.floor < 0.6
@@ -97,10 +97,10 @@ def test_two_variables_of_a_known_network_are_found_each_in_its_block():
         ({"engine": "fast"}, "unknown engine 'fast': choose one of auto, pyvene, resumed"),
         ({"engine": "resumed", "site": "state_1"}, "engine='resumed' is not allowed for RecurrentLM at 'state_1'"),
         ({"controls": ("ceilings",)}, "unknown control 'ceilings'"),
-        ({"max_step": 3}, "unknown argument of align 'max_step'"),
-        ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        ({"train_pairs": 0}, "train_pairs=0 is not allowed"),
-        ({"stop_at": 1.5}, "stop_at=1.5 is not allowed"),
+        ({"search": {"max_step": 3}}, "unknown field of SearchSettings 'max_step'"),
+        ({"search": {"max_steps": 0}}, "max_steps=0 is not allowed"),
+        ({"pairs": {"train": 0}}, "train_pairs=0 is not allowed"),
+        ({"search": {"stop_at": 1.5}}, "stop_at=1.5 is not allowed"),
     ],
 )
 def test_bad_arguments_are_named_before_any_work(counter, small_task, arguments, message):
@@ -119,6 +119,6 @@ def test_pairs_that_training_would_use_up_are_an_error():
     with pytest.raises(
         InvalidArgumentError, match="train=500 pairs is not allowed: they are all that single_object has"
     ):
-        align(model, task, train_pairs=500)
+        align(model, task, pairs={"train": 500})
     with pytest.raises(UnknownNameError, match="unknown variable in positions"):
         align(model, task, positions={"number": 1})

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from numsym.alignment.controls import single_neurons, site_values, untrained, whole_state
-from numsym.alignment.engines.pyvene import unintervened
+from numsym.alignment.controls import exchanged_neurons, single_neurons, site_values, untrained
+from numsym.alignment.engines.pyvene import Whole, unintervened
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.site import Site
+from numsym.alignment.search import right
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
 from numsym.models.counters import directions
+from numsym.models.site import Site
 from numsym.tasks import MultiObject
 
 TASK = MultiObject()
@@ -24,7 +25,7 @@ def known():
 
 
 def test_the_whole_state_carries_all_variables(known):
-    assert whole_state(known, Site(), pairs(("full",))).all()
+    assert right(Whole(known, [Site()]), 0, pairs(("full",))).all()
 
 
 def test_without_an_exchange_only_equal_values_are_right(known):
@@ -47,6 +48,15 @@ def test_all_neurons_are_the_whole_state_and_one_is_not(known):
     assert single_neurons(known, Site(), train, test, 1).float().mean() < 0.5
 
 
+def test_sets_of_neurons_are_exchanged_one_after_the_other(known):
+    """Each set as an engine of its own does it, with losses that fall as more of the state is exchanged."""
+    test = pairs(("full",))
+    losses, correct = exchanged_neurons(known, Site(), test, [[0], [5, 1, 3], list(range(6))])
+    assert torch.equal(correct[1], right(Whole(known, [Site()], [[1, 3, 5]]), 0, test))
+    assert correct[2].all()
+    assert losses[2] < losses[0]
+
+
 def test_a_count_in_one_neuron_is_found_by_its_weight(turned_counter):
     """A network whose plane is the first two axes: exchanging neuron 0 exchanges the count."""
     model = turned_counter(TASK.vocabulary)
@@ -58,9 +68,11 @@ def test_a_model_that_is_not_made_from_its_config_is_named(known):
     class Odd(torch.nn.Module):
         def __init__(self, width, depth):
             super().__init__()
-            self.config = known.config
+            self.config, self.weight = known.config, torch.nn.Parameter(torch.ones(1))
 
-    with pytest.raises(ValueError, match="controls with 'untrained' is not allowed for Odd: it is not made from its"):
+    with pytest.raises(
+        ValueError, match="controls with 'untrained' is not allowed for Odd: it is made neither from its"
+    ):
         untrained(Odd(1, 2), 0)
 
 

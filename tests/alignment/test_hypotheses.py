@@ -2,7 +2,7 @@
 
 import pytest
 
-from numsym.alignment import Hypothesis, PairCounts, measured_pairs
+from numsym.alignment import Hypothesis, PairCounts, measured_pairs, named
 from numsym.alignment.hypotheses import Drawn
 from numsym.errors import InvalidArgumentError
 from numsym.programs import FULL
@@ -18,6 +18,32 @@ COUNTS = PairCounts(train=80, validation=30, test=40)
 def test_coordinates_are_shared_out_if_not_given(variable, width, expected):
     assert Hypothesis(variable=variable).checked(TASK, width).subspace_dim == expected
     assert Hypothesis(variable=variable, subspace_dim=1).checked(TASK, width).subspace_dim == 1
+
+
+def test_what_is_not_named_is_the_tasks_own():
+    assert Hypothesis().of(TASK) == Hypothesis("up_down", "count")
+    assert Hypothesis("ctx_distr").of(TASK).variable == "value"
+    for name in TASKS:
+        if name not in ("addition_prompts", "counting_prompts"):
+            task = TASKS[name]()
+            program, variable = task.search
+            assert variable in task.program(program).variables, name
+    assert [Hypothesis().checked(TASK, width).alignment for width in (512, 513)] == ["linear", "low_rank"]
+
+
+def test_hypotheses_are_named_by_what_tells_them_apart():
+    listed = [Hypothesis(variable="phase", alignment=kind) for kind in ("linear", "orthogonal")]
+    assert list(named(listed, TASK)) == ["phase.linear", "phase.orthogonal"]
+    assert list(named([Hypothesis(seed=1), Hypothesis(seed=1)], TASK)) == ["count.0", "count.1"]
+    assert named(None, TASK) == {"count": Hypothesis("up_down", "count")}
+    assert named({"mine": Hypothesis()}, TASK) == {"mine": Hypothesis("up_down", "count")}
+    with pytest.raises(InvalidArgumentError, match=r"hypotheses=\[\] is not allowed: name at least one"):
+        named([], TASK)
+
+
+def test_checking_builds_no_map(monkeypatch):
+    monkeypatch.setattr("torch.empty", None)
+    Hypothesis(alignment="linear").checked(TASK, 1_000_000)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from numsym.alignment import Site, interchange_pairs
-from numsym.alignment.markov import Exchange, agrees, dependence, following, later, state_sites, telling
+from numsym.alignment.engines.pyvene import Whole
+from numsym.alignment.markov import agrees, dependence, exchanged_logits, following, later, telling
 from numsym.alignment.pairs import unexchanged
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.models import (
@@ -14,6 +15,7 @@ from numsym.models import (
     TransformerLM,
     counting_gru,
     counting_transformer,
+    state_sites,
 )
 from numsym.tasks import MultiObject
 
@@ -119,9 +121,8 @@ def test_all_residuals_of_a_position_are_exchanged_as_by_transformer_lens(layers
     names = ["blocks.0.hook_in", *(f"blocks.{i}.hook_out" for i in range(layers))]
     want = model.bridge.run_with_hooks(part.base_ids, fwd_hooks=[(name, swap) for name in names])
     base = (part.base_ids, torch.ones_like(part.base_mask), part.base_at)
-    got = Exchange(model.requires_grad_(False), sites).logits(
-        base, (part.source_ids, torch.ones_like(part.source_mask), part.source_at)
-    )
+    source = (part.source_ids, torch.ones_like(part.source_mask), part.source_at)
+    got = exchanged_logits(Whole(model.requires_grad_(False), sites), base, source)
     torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
     assert (got - model(part.base_ids).logits).abs().max() > 1e-4
 
@@ -134,6 +135,20 @@ def test_every_layer_of_a_recurrent_model_is_one_of_its_sites(pairs):
     # One layer alone leaves the other's state, so the context has an effect.
     assert dependence(model, *pairs, sites=[Site("state", 0)]).score < 0.999
     assert all(p.requires_grad for p in model.parameters())
+
+
+def test_the_model_is_left_with_its_hooks_and_gradients(recurrent, pairs):
+    seen = []
+    hook = recurrent.embed.register_forward_hook(lambda *_: seen.append(1))
+    recurrent.train().embed.requires_grad_(True)
+    before = [p.requires_grad for p in recurrent.parameters()]
+    following(recurrent, [Site("state")], *pairs)
+    dependence(recurrent, *pairs)
+    assert list(recurrent.embed._forward_hooks) == [hook.id]
+    assert seen
+    assert recurrent.training
+    assert [p.requires_grad for p in recurrent.parameters()] == before
+    hook.remove()
 
 
 def test_what_cannot_be_tested_is_named(recurrent, pairs):

@@ -6,22 +6,22 @@ import torch
 
 from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, Measurement, align, interchange_pairs
-from numsym.alignment.result import hash_of
-from numsym.errors import ModelMismatchError, RunFolderError
-from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.errors import InvalidArgumentError, ModelMismatchError, RunFolderError
+from numsym.models import RecurrentConfig, RecurrentLM, hash_of
 
 
 @pytest.fixture(scope="module")
 def result(counter, small_task):
     return align(
-        counter, small_task, variable=("count", "phase"), max_steps=4, check_every=2, train_pairs=200, test_pairs=100,
-        controls=("floor", "ceiling"),
+        counter, small_task, variable=("count", "phase"), search={"max_steps": 4, "check_every": 2},
+        pairs={"train": 200, "test": 100}, controls=("floor", "ceiling"),
     )  # fmt: skip
 
 
-def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, generator):
+def test_saved_it_comes_back_whole_and_as_pyvenes_own(result, counter, tmp_path, generator):
     result.save(tmp_path / "found")
-    assert sorted(os.listdir(tmp_path / "found"))[0] == "config.json"
+    assert sorted(os.listdir(tmp_path / "found")) == ["intervention.json", "intervention.safetensors", "result.json"]
+    result.save_pyvene(tmp_path / "pyvene")
     again = AlignmentResult.load(tmp_path / "found", counter)
     assert again.to_dict() == result.to_dict()
     base, source = torch.randint(9, (2, 5, 8), generator=generator)
@@ -29,16 +29,28 @@ def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, gen
     call = ({"input_ids": base}, [{"input_ids": source}], locations(at, at))
     subspaces = [[[0], [1], [0], [1], [0]]]
     want = result.intervenable(counter)(*call, subspaces=subspaces)[1].logits
-    for loaded in (again.intervenable(), pv.IntervenableModel.load(str(tmp_path / "found"), counter)):
+    for loaded in (again.intervenable(), pv.IntervenableModel.load(str(tmp_path / "pyvene"), counter)):
         assert torch.equal(loaded(*call, subspaces=subspaces)[1].logits, want)
     assert not torch.allclose(want, counter(base).logits, atol=1e-3)
 
 
 def test_printed_it_says_what_was_found_in_a_few_lines(result):
     printed = repr(result)
-    assert f"test=Measurement(iia={result.test.iia!r}, changed=" in printed
-    assert f"'floor': {result.controls['floor']!r}" in printed
+    title, heads, row = printed.splitlines()
+    assert title == "multi_object: IIA in percent, with 95 % intervals"
+    assert heads.split()[:5] == ["program", "variable", "function", "k", "site"]
+    assert f"{100 * result.iia:.1f} [{100 * result.test.iia.low:.1f}, " in row
     assert len(printed) < 1000
+    assert "<table" in result._repr_html_()
+
+
+def test_without_the_model_its_numbers_are_read(result, counter, tmp_path):
+    result.save(tmp_path / "found")
+    again = AlignmentResult.load(tmp_path / "found")
+    assert (again.to_dict(), again.model, again.intervention) == (result.to_dict(), None, None)
+    assert again.to_frame().loc[0, "iia"] == result.iia
+    with pytest.raises(InvalidArgumentError, match=r"there is no result\.json in it"):
+        AlignmentResult.load(tmp_path)
 
 
 def test_its_file_is_plain_json_without_nan(result, tmp_path):

@@ -4,7 +4,7 @@ from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
 from numsym.alignment.search import SearchSettings, _Order, correct, search
-from numsym.alignment.site import Site
+from numsym.models.site import Site
 
 
 def run(counter, task, **settings):

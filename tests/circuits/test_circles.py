@@ -1,7 +1,8 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from numsym.circuits import Adder, Circle, find_circles, isolate, remove
+from numsym.circuits import Adder, Circle, Circles, embedded_circles, find_circles, isolate, remove
 from numsym.circuits.circles import at_frequency
 from numsym.errors import InvalidArgumentError
 
@@ -71,6 +72,36 @@ def test_half_frequency_doubles_back():
 def test_published_circles(model_a, model_b):
     assert [c.frequency for c in find_circles(model_a)] == [17, 3, 15, 25, 6, 29]
     assert [c.frequency for c in find_circles(model_b)] == [13, 16, 21, 17]
+
+
+def test_the_figure_has_every_token_in_order_on_the_circle(circles, tmp_path):
+    table = circles(13, (3,), [(1.0, 1.0)])
+    found = embedded_circles(Adder(table, table, lambda a, b: a))
+    found.save(tmp_path / "saved")
+    read = Circles.load(tmp_path / "saved")
+    assert read.circles == found.circles == find_circles(Adder(table, table, lambda a, b: a))
+    assert [row["frequency"] for row in read.rows()] == [3]
+    figure = read.figure()
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == [str(t) for t in range(13)]
+    assert [round(x**2 + y**2, 6) for x, y in (text.get_position() for text in texts)] == [1.0] * 13
+    # Neighbours on the line are one thirteenth of a turn apart.
+    xy = torch.tensor(figure.axes[0].lines[0].get_xydata())
+    steps = (xy[1:] - xy[:-1]).norm(dim=1)
+    torch.testing.assert_close(steps, torch.full_like(steps, 2 * torch.sin(torch.tensor(torch.pi / 13)).item()))
+    plt.close(figure)
+
+
+def test_without_circles_there_is_nothing_to_draw():
+    noise = torch.randn(59, 64)
+    found = embedded_circles(Adder(noise, noise, lambda a, b: a))
+    assert (found.rows(), found.figure()) == ([], None)
+
+
+def test_the_largest_circles_are_kept(interleaved):
+    assert [circle.frequency for circle in embedded_circles(interleaved, most=1).circles] == [3]
+    with pytest.raises(InvalidArgumentError, match="most=0 is not allowed"):
+        embedded_circles(interleaved, most=0)
 
 
 def test_bad_input(interleaved):

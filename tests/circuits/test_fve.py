@@ -1,8 +1,9 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from numsym.circuits import find_circles, fit_circles, isolate, logit_fve
-from numsym.circuits.fve import FORMULAS, explained, formula_table, standardise
+from numsym.circuits import CircleFit, find_circles, fit_circles, isolate, logit_fve
+from numsym.circuits.fve import FORMULAS, explained, formula_table, fve_figure, standardise
 from numsym.errors import InvalidArgumentError
 
 
@@ -83,3 +84,17 @@ def test_bad_shape(clock):
     circle = find_circles(clock())[0]
     with pytest.raises(InvalidArgumentError, match=r"logits have shape \(5, 5, 5\), but p=23"):
         logit_fve(torch.zeros(5, 5, 5), circle)
+
+
+def test_bars_are_the_fits_and_negative_ones_are_cut(clock, tmp_path):
+    fits = fit_circles(clock())
+    fits[0].save(tmp_path / "saved")
+    assert CircleFit.load(tmp_path / "saved") == fits[0]
+    (row,) = fits[0].rows()
+    assert (row["frequency"], row["best"], row["removal_pizza"]) == (3, "clock", fits[0].removal["pizza"])
+    for figure, drawn in ((fve_figure(fits), fits), (fits[0].figure(), fits[:1])):
+        for axis, rows in zip(figure.axes, ([fit.fve for fit in drawn], [fit.removal for fit in drawn]), strict=True):
+            expected = [max(100 * row[name], 0) for name in FORMULAS for row in rows]
+            assert [bar.get_height() for bar in axis.patches] == pytest.approx(expected)
+            assert [text.get_text() for text in axis.texts].count("<0") == expected.count(0)
+        plt.close(figure)

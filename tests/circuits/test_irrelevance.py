@@ -1,7 +1,8 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from numsym.circuits import Adder, correct_logits, distance_irrelevance
+from numsym.circuits import Adder, CorrectLogits, correct_logits, distance_irrelevance
 
 
 def test_published_values(published):
@@ -11,7 +12,7 @@ def test_published_values(published):
 
 def test_the_matrix_holds_correct_logits_by_sum_and_distance(pizza):
     adder = pizza(p=7)
-    matrix, table = correct_logits(adder), adder.table()
+    matrix, table = correct_logits(adder).matrix, adder.table()
     for a in range(7):
         for b in range(7):
             assert matrix[(a + b) % 7, (a - b) % 7] == table[a, b, (a + b) % 7]
@@ -27,3 +28,15 @@ def test_a_clock_does_not_depend_on_it(clock):
     # The correct logit now depends on the sum alone.
     tilted = Adder(flat.embed_a, flat.embed_b, lambda a, b: flat.logits(a, b) * torch.linspace(1, 2, flat.p))
     assert distance_irrelevance(tilted) == pytest.approx(1.0)
+
+
+def test_the_result_is_its_matrix(pizza, tmp_path):
+    found = correct_logits(pizza(p=7))
+    assert found.irrelevance == distance_irrelevance(pizza(p=7))
+    assert [row["distance"] for row in found.rows()] == list(range(7))
+    assert found.rows()[3]["mean"] == pytest.approx(found.matrix[:, 3].mean().item())
+    found.save(tmp_path / "saved")
+    assert torch.equal(CorrectLogits.load(tmp_path / "saved").matrix, found.matrix)
+    figure = found.figure()
+    assert torch.equal(torch.tensor(figure.axes[0].images[0].get_array()), found.matrix)
+    plt.close(figure)

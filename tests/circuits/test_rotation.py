@@ -1,9 +1,10 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from numsym.circuits import find_circles
 from numsym.circuits.circularity import principal_components
-from numsym.circuits.rotation import following, rotation_table, shift_circles
+from numsym.circuits.rotation import Rotations, rotation_table, shift_circles, turn
 from numsym.errors import InvalidArgumentError
 
 
@@ -20,7 +21,7 @@ def test_turning_every_circle_is_adding_to_the_operand(clock, operand):
 
 def test_a_clock_turns_circle_by_circle(clock):
     adder = clock(frequencies=(3, 7))
-    row = following(adder, [by_frequency(adder, 3)])
+    row = turn(adder, [by_frequency(adder, 3)])
     assert row.before == pytest.approx(1.0)
     assert row.follows == pytest.approx(1.0)
     # Over all shifts but 0 the cosines of the turn add up to -1.
@@ -31,13 +32,13 @@ def test_a_clock_turns_circle_by_circle(clock):
         shift_circles(adder, [by_frequency(adder, 3)], 4).table() - shift_circles(adder, find_circles(adder), 4).table()
     )
     assert left.abs().max() > 0.1
-    other = following(adder, [by_frequency(adder, 7)], shifts=[4])
+    other = turn(adder, [by_frequency(adder, 7)], shifts=[4])
     assert other.follows == pytest.approx(1.0)
 
 
 def test_a_pizza_without_company_turns_where_it_does_not_fade(pizza):
     adder = pizza(frequencies=(3,))
-    row = following(adder, find_circles(adder))
+    row = turn(adder, find_circles(adder))
     assert row.before == pytest.approx(1.0)
     assert row.answers == pytest.approx(1.0)
     assert row.follows == pytest.approx(1.0)
@@ -45,7 +46,7 @@ def test_a_pizza_without_company_turns_where_it_does_not_fade(pizza):
 
 def test_the_table_adds_the_accompanying_circle(clock):
     adder = clock(p=29, frequencies=(3, 6, 10))
-    turned = [row.turned for row in rotation_table(adder, shifts=[1, 2])]
+    turned = [row.turned for row in rotation_table(adder, shifts=[1, 2]).turnings]
     assert turned == [(3,), (3, 6), (6,), (10,), (3, 6, 10)]
 
 
@@ -82,14 +83,29 @@ def test_it_is_the_interchange_that_pyvene_makes(model_b):
 
 def test_a_published_pizza_needs_the_accompanying_circle_and_a_clock_does_not(model_a, model_b):
     shifts = [1, 10, 25]
-    alone, together = rotation_table(model_a, shifts=shifts)[:2]
+    alone, together = rotation_table(model_a, shifts=shifts).turnings[:2]
     assert alone.turned == (17,)
     assert together.turned == (17, 25)
     assert alone.follows < 0.96
     assert together.follows > 0.99
-    clock = rotation_table(model_b, shifts=shifts)
+    clock = rotation_table(model_b, shifts=shifts).turnings
     assert clock[0].follows > 0.99
     assert clock[-1].answers == 1.0
+
+
+def test_the_table_is_saved_and_drawn(clock, tmp_path):
+    found = rotation_table(clock(p=29, frequencies=(3, 6)), shifts=[1, 5])
+    found.save(tmp_path / "saved")
+    read = Rotations.load(tmp_path / "saved")
+    assert read == found
+    assert [row["turned"] for row in read.rows()] == ["3", "3, 6", "6", "3, 6"]
+    figure = read.figure()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["3, 6", "6", "3, 6", "3"]
+    follows = figure.axes[0].lines[0].get_xdata()
+    assert list(follows) == [turning.follows for turning in reversed(found.turnings)]
+    single = found.turnings[0].figure()
+    assert list(single.axes[0].lines[0].get_xdata()) == [found.turnings[0].follows]
+    plt.close("all")
 
 
 def test_bad_input(clock):
@@ -97,7 +113,7 @@ def test_bad_input(clock):
     with pytest.raises(InvalidArgumentError, match=r"circles=\[\] is not allowed"):
         shift_circles(adder, [], 1)
     with pytest.raises(InvalidArgumentError, match=r"shifts=\[\] is not allowed"):
-        following(adder, find_circles(adder), shifts=[])
+        turn(adder, find_circles(adder), shifts=[])
     with pytest.raises(InvalidArgumentError, match="unknown operand 'c'"):
         shift_circles(adder, find_circles(adder), 1, operand="c")
     with pytest.raises(InvalidArgumentError, match="circle is of p=29, but the model of p=23"):

@@ -17,8 +17,8 @@ TASK = MultiObject()
 def found(degrees):
     model = counting_gru(TASK.vocabulary, width=8, degrees=degrees)
     kinds = [Hypothesis(alignment=n, subspace_dim=4, seed=s) for n in ("orthogonal", "linear") for s in (0, 1, 2)]
-    options = {"train_pairs": 2000, "max_steps": 1200, "learning_rate": 0.01, "stop_at": 1.0, "controls": ()}
-    return align_many(model, TASK, kinds, **options)
+    search = {"max_steps": 1200, "learning_rate": 0.01, "stop_at": 1.0}
+    return align_many(model, TASK, kinds, search=search, pairs={"train": 2000}, controls=())
 
 
 def bound(degrees):

@@ -15,7 +15,8 @@ EXAMPLE = runpy.run_path(str(PATH), run_name="example")
 def test_the_sum_is_found_where_it_is_said_and_an_operand_where_it_stands():
     task = AdditionPrompts(tokenizer=EXAMPLE["own_tokenizer"](), largest=EXAMPLE["LARGEST"], shots=1)
     model = EXAMPLE["own_model"](task)
-    search = EXAMPLE["SEARCH"] | {"max_steps": 40, "train_pairs": 300, "controls": ("floor",)}
+    search = EXAMPLE["SEARCH"] | {"controls": ("floor",)}
+    search |= {"search": search["search"] | {"max_steps": 40}, "pairs": search["pairs"] | {"train": 300}}
     last = numsym.align(model, task, program="prompt_sum", variable="sum", site="block_output:1", **search)
     assert last.iia > 0.9
     assert last.floor < 0.4

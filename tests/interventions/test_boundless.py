@@ -38,8 +38,8 @@ def test_the_search_learns_a_small_boundary_where_one_direction_is_enough(engine
     model = counting_gru(task.vocabulary, width=WIDTH)
     steps = {"resumed": 800, "pyvene": 30}[engine]
     result = align(
-        model, task, alignment="boundless", engine=engine, max_steps=steps, train_pairs=500, validation_pairs=100,
-        test_pairs=200, learning_rate=0.02, controls=(), seed=1,
+        model, task, alignment="boundless", engine=engine, controls=(), seed=1,
+        search={"max_steps": steps, "learning_rate": 0.02}, pairs={"train": 500, "validation": 100, "test": 200},
     )  # fmt: skip
     assert result.steps == steps
     assert float(result.intervention.temperature) == pytest.approx(0.1)

@@ -5,6 +5,7 @@ from rich.console import Console
 from numsym.alignment import Share, align
 from numsym.lab import display
 from numsym.models import counting_gru
+from numsym.studies.align import NOTES, Alignments
 from numsym.tasks import MultiObject
 
 
@@ -15,22 +16,42 @@ def printed(table, width=80):
     return capture.get()
 
 
-def test_the_tables_fit_a_terminal_of_80_and_say_what_was_measured():
+def test_the_tables_of_the_main_job_fit_a_terminal_of_80_and_say_what_was_measured():
     task = MultiObject()
-    result = align(counting_gru(task.vocabulary), task, max_steps=2, train_pairs=200, controls=("floor", "permuted"))
+    result = align(
+        counting_gru(task.vocabulary),
+        task,
+        search={"max_steps": 2},
+        pairs={"train": 200},
+        controls=("floor", "permuted"),
+    )
     full = Share(1.0, 0.996, 1.0, 1000)
     result = dataclasses.replace(result, test=dataclasses.replace(result.test, iia=full), alignment="orthogonal")
-    text = printed(display.results_table([result]))
-    assert "100.0 [99.6, 100.0]" in text
-    assert "…" not in text
-    row = text.splitlines()[-1].split()
+    first, second = (printed(display.table(*entry)) for entry in Alignments({"das": result}).tables().items())
+    assert "100.0 [99.6, 100.0]" in first
+    assert "…" not in first + second
+    row = first.splitlines()[-1].split()
     assert row[:3] == ["orthogonal", "count", "4"]
     assert row[-2:] == [f"{100 * result.floor:.1f}", "-"]
-    row = printed(display.controls_table([result])).splitlines()[-1].split()
+    row = second.splitlines()[-1].split()
     assert row[3:6] == [f"{100 * result.controls['permuted'].value:.1f}", "-", "-"]
-    assert row[6:] == ["2", "no", f"{result.tokens_off:.2f}"]
+    assert all(len(line) <= 80 for line in NOTES.splitlines())
 
 
-def test_the_meaning_fits_too():
-    for text in (display.MEANING, display.CONTROLS_MEANING, display.SWITCHED_OFF):
-        assert all(len(line) <= 80 for line in text.splitlines())
+def test_words_stand_left_and_numbers_right():
+    text = printed(display.table("t", [{"name": "a", "k": 2}, {"name": "long", "k": 100}]))
+    assert text.splitlines()[-2:] == ["a       2", "long  100"]
+
+
+def test_markdown_keeps_its_columns_whatever_stands_in_a_cell():
+    text = display.markdown([{"why": "a|b\nc", "n": 1.23456}, {"why": None, "n": 1234.5}])
+    assert text == "| why | n |\n| --- | --- |\n| a\\|b c | 1.23 |\n| - | 1234 |\n"
+
+
+def test_a_figure_is_written_whole_and_closed(tmp_path):
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure()
+    display.write(figure, tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert not plt.fignum_exists(figure.number)

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 import pytest
 
 from numsym.errors import RunFolderError
-from numsym.lab.run import RunFolder
+from numsym.lab.run import Run
 from numsym.lab.sweeps import RunFailedError, member
+from numsym.results import Result
 
 CONFIG = {"seed": 1, "tasks": {"name": "multi_object"}}
 TINY = [
@@ -21,14 +23,22 @@ TINY = [
 ]  # fmt: skip
 
 
+@dataclass(frozen=True, repr=False)
+class Seed(Result):
+    seed: int
+
+    def rows(self):
+        return [{"seed": self.seed}]
+
+
 def start(config, folder):
-    run = RunFolder(folder, config)
-    run.finish({"seed": config["seed"]})
+    Run(folder, config=config, track=False, quiet=True).show(Seed(config["seed"]))
 
 
 def broken(config, folder):
-    RunFolder(folder, config)
-    raise ZeroDivisionError("seed 1 divides nothing")
+    with Run(folder, config=config, track=False, quiet=True) as run:
+        run.open()
+        raise ZeroDivisionError("seed 1 divides nothing")
 
 
 def test_a_finished_member_is_left_alone(tmp_path):
@@ -36,7 +46,7 @@ def test_a_finished_member_is_left_alone(tmp_path):
     assert member(CONFIG, tmp_path / "run", broken) == "found"
     with pytest.raises(RunFailedError, match="another configuration"):
         member({**CONFIG, "seed": 2}, tmp_path / "run", start)
-    assert json.loads((tmp_path / "run" / "results.json").read_text()) == {"seed": 1}
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == {"study": "result", "seed": 1}
     assert not (tmp_path / "run" / "failure.json").exists()
 
 
@@ -62,7 +72,7 @@ def test_a_failure_before_the_run_began_leaves_the_folder_usable(tmp_path):
 
 
 def sweep(*overrides, cwd):
-    command = [sys.executable, "-m", "numsym.lab.command", *TINY, *overrides]
+    command = [sys.executable, "-m", "numsym_command.main", *TINY, *overrides]
     env = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

@@ -6,6 +6,7 @@ import pytest
 
 from numsym.lab import tracking
 from numsym.lab.tracking import Tracker
+from numsym.shares import Share
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +46,12 @@ def test_what_wandb_is_told_wins(monkeypatch):
 def test_an_offline_run_holds_config_curves_table_and_artifact(tmp_path):
     (tmp_path / "found").mkdir()
     (tmp_path / "found" / "result.json").write_text("{}")
-    with Tracker(tmp_path, {"seed": 7, "tasks": {"name": "multi_object"}}, tags=["t"]) as tracker:
-        tracker.log("training", {"step": 100, "loss": 0.5})
-        tracker.table("results", [{"function": "linear", "iia": 0.987654321}])
-        tracker.artifact(tmp_path / "found", name="count_laf", kind="alignment")
+    tracker = Tracker(tmp_path, {"seed": 7, "tasks": {"name": "multi_object"}}, tags=["t"])
+    tracker.log("training", {"step": 100, "loss": 0.5})
+    share = Share(0.987654321, 0.9, 1.0, 50)
+    tracker.table("results", [{"function": "linear", "iia": None}, {"function": "orthogonal", "iia": share}])
+    tracker.artifact(tmp_path / "found", name="count_laf", kind="alignment")
+    tracker.finish()
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     (log,) = run.glob("run-*.wandb")
     wanted = (b"multi_object", b"training/loss", b"count_laf", b"results")
@@ -65,7 +68,8 @@ def test_an_offline_run_holds_config_curves_table_and_artifact(tmp_path):
 
 def test_disabled_it_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    with Tracker(tmp_path, {"seed": 7}) as tracker:
-        tracker.log("training", {"step": 1, "loss": 0.5})
-        tracker.table("results", [{"iia": 1.0}])
+    tracker = Tracker(tmp_path, {"seed": 7})
+    tracker.log("training", {"step": 1, "loss": 0.5})
+    tracker.table("results", [{"iia": 1.0}])
+    tracker.finish()
     assert os.listdir(tmp_path) == []

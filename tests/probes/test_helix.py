@@ -1,10 +1,11 @@
 import math
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from numsym.errors import InvalidArgumentError
-from numsym.probes import helix, shuffled
+from numsym.probes import HelixFit, helix, shuffled
 from numsym.probes.helix import design
 
 
@@ -62,11 +63,25 @@ def test_the_callers_generator_draws_the_baseline():
     assert not torch.equal(draws[0], draws[2])
 
 
+def test_the_result_is_saved_and_drawn(tmp_path):
+    found = helix(planted((5, 10), 1.0), (5, 10), draws=7)
+    found.save(tmp_path / "saved")
+    read = HelixFit.load(tmp_path / "saved")
+    assert read.by_period == found.by_period
+    assert torch.equal(read.coefficients, found.coefficients)
+    parts = {row["part"]: row["explains"] for row in read.rows()}
+    assert parts["line and circles"] == found.explained_variance
+    assert parts["circle of T = 10"] == found.by_period[10]
+    figure = read.figure()
+    assert sorted(bar.get_width() for bar in figure.axes[0].patches) == sorted(parts.values())
+    assert len(figure.axes[0].lines[0].get_xdata()) == 7
+    plt.close(figure)
+
+
 @pytest.mark.parametrize(
     ("embeddings", "options", "message"),
     [
         (torch.randn(150, 3), {}, "periods=100 is not allowed: a period is an integer of 2..75"),
-        (torch.ones(50, 3), {"periods": (5,)}, "there is no variance to explain"),
         (torch.randn(50, 3), {"periods": (5,), "components": 0}, "components=0 is not allowed"),
         (torch.randn(50, 3), {"periods": (5,), "draws": 0}, "draws=0 is not allowed"),
     ],

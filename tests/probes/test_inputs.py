@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 
 from numsym.errors import InvalidArgumentError
 from numsym.probes import helix, period_power, residue, separability, shuffled, spectrum
 from numsym.probes.inputs import check_embeddings, check_numbers, check_period, check_periods
+from numsym.results import plain
 
 PROBES = {
     "spectrum": spectrum,
@@ -39,6 +41,32 @@ def test_every_probe_refuses_values_that_are_not_finite(probe, value):
 
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+def test_every_probe_refuses_constants_and_numbers_that_share_a_row(probe):
+    with pytest.raises(InvalidArgumentError, match="the same for every number: there is nothing to measure"):
+        probe(torch.full((30, 4), 0.1) * (1 + 1e-8 * torch.randn(30, 4)))
+    table = torch.randn(7, 4)
+    with pytest.raises(InvalidArgumentError, match="only 7 different rows for 30 numbers: numbers that share a row"):
+        probe(table[torch.arange(30) % 7])
+
+
+def test_several_numbers_may_have_one_count():
+    assert torch.equal(check_embeddings(torch.tensor([[1.0], [1.0], [2.0], [2.0]])), torch.tensor([[1.0, 1, 2, 2]]).T)
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+def test_every_probe_takes_arrays_and_lists(probe):
+    embeddings = torch.randn(30, 4)
+    wide = np.random.default_rng(0).normal(size=(30, 4))
+    for given, same in (
+        (embeddings.numpy(), embeddings),
+        (embeddings.tolist(), embeddings),
+        (wide, torch.tensor(wide)),
+    ):
+        found, expected = probe(given), probe(same)
+        assert plain(found) == plain(expected)
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 def test_numbers_may_start_anywhere(probe):
     assert probe(torch.randn(30, 4), numbers=torch.arange(17, 47)) is not None
 
@@ -66,6 +94,12 @@ def test_what_is_not_a_matrix_of_numbers_is_refused(bad):
         check_embeddings(bad)
 
 
+@pytest.mark.parametrize("bad", [None, "embeddings", [[1.0, 2.0], [3.0]], np.array([["a"]])])
+def test_what_is_no_numbers_is_refused(bad):
+    with pytest.raises(InvalidArgumentError, match=r"embeddings of type .* are not allowed"):
+        check_embeddings(bad)
+
+
 @pytest.mark.parametrize("period", [16, 1, 0, -3])
 def test_a_period_lies_between_two_and_half_the_numbers(period):
     with pytest.raises(InvalidArgumentError, match=rf"T={period} is not allowed: a period is an integer of 2..15"):
@@ -86,7 +120,7 @@ def test_shuffling_moves_every_row_and_keeps_them_all():
     moved = shuffled(embeddings)
     assert torch.equal(moved.sort(dim=0).values, embeddings)
     assert (moved == embeddings).float().mean() < 0.1
-    assert torch.equal(moved, shuffled(embeddings))
+    assert torch.equal(moved, shuffled(embeddings.numpy()))
 
 
 def test_the_first_number_comes_back():

@@ -1,11 +1,12 @@
 import math
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from numsym.errors import InvalidArgumentError
-from numsym.probes import residue, shuffled
-from numsym.probes.residue import deal_folds, mean_interval
+from numsym.probes import ResidueResult, residue, shuffled
+from numsym.probes.residue import DRAWS, deal_folds
 
 
 def planted(count: int = 200, width: int = 12, noise: float = 0.3, dtype=torch.float32) -> torch.Tensor:
@@ -77,7 +78,6 @@ def test_constant_features_and_half_precision_are_fine():
     embeddings = torch.cat([planted(), torch.full((200, 1), 7.7)], dim=1)
     assert residue(embeddings, (5,)).kappa[5] == pytest.approx(residue(planted(), (5,)).kappa[5], abs=1.0)
     assert residue(planted().bfloat16(), (5,)).kappa[5] > 95
-    assert residue(planted(dtype=torch.float64), (5,)).fold_kappa[5].dtype == torch.float64
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,7 @@ def test_constant_features_and_half_precision_are_fine():
     [
         ({"periods": (2, 10), "folds": 21}, "folds=21 is not allowed with period 10: .* has only 20"),
         ({"folds": 2}, "folds=2 is not allowed"),
+        ({"periods": (2,), "folds": 201}, r"folds=201 is not allowed: it must lie in 3..200 .there are 200 numbers"),
         ({"C": 0}, "C=0 is not allowed"),
         ({"C": float("nan")}, "C=nan is not allowed"),
         ({"periods": (101,)}, "periods=101 is not allowed"),
@@ -110,10 +111,60 @@ def test_no_training_set_misses_a_residue():
 
 
 def test_the_interval_is_students():
-    """Against tabulated quantiles of the t distribution, for 3, 5 and 10 values."""
-    for count, quantile in ((3, 4.303), (5, 2.776), (10, 2.262)):
-        values = torch.arange(float(count))
-        low, high = mean_interval(values)
-        half = quantile * float(values.std()) / count**0.5
-        assert (high - low) / 2 == pytest.approx(half, rel=0.04)
-        assert (high + low) / 2 == pytest.approx(float(values.mean()))
+    """Against the tabulated quantile of the t distribution with two degrees of freedom."""
+    result = residue(planted(noise=1.0), (5,), 3)
+    half = 4.302653 * float(result.fold_kappa[5].std()) / 3**0.5
+    low, high = result.kappa_interval[5]
+    assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
+    assert (high + low) / 2 == pytest.approx(result.kappa[5])
+    assert result.kappa[5] == pytest.approx(float(result.fold_kappa[5].mean()))
+
+
+def test_smooth_embeddings_lie_below_their_shuffled_baseline():
+    """Near 0 is not what a probe without structure to read gives: the neighbours have other residues."""
+    angle = torch.arange(300)[:, None] * (2 * math.pi / 300) * torch.arange(1, 20)
+    smooth = torch.cat([angle.cos(), angle.sin()], dim=1)
+    plain, found = residue(smooth, (2, 3, 5)), residue(smooth, (2, 3, 5), baseline=True)
+    assert found.kappa == pytest.approx(plain.kappa, abs=1.5)
+    assert plain.baseline(3) is None
+    band = found.baseline(3)
+    assert band.n == DRAWS == len(found.shuffled[3])
+    assert found.kappa[3] < band.low < 0 < band.high
+    assert abs(band.value) < 5
+
+
+def test_the_baseline_is_the_probe_of_shuffled_numbers():
+    """The first draw, made by hand: the same folds, and the labels dealt out anew."""
+    embeddings = planted(noise=1.0, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    found = residue(embeddings, (5,), baseline=True, generator=generator)
+    again = torch.Generator().manual_seed(3)
+    deal_folds(torch.arange(200)[None] % 5, 10, again)
+    order = torch.randperm(200, generator=again)
+    # Row order[i] of the shuffled table is number i's, so its label there is order[i] mod 5.
+    linear_model = pytest.importorskip("sklearn.linear_model", reason="needs scikit-learn, from the extra test")
+    metrics = pytest.importorskip("sklearn.metrics")
+    scores = []
+    for k in range(10):
+        train, test = found.fold != k, found.fold == k
+        mean, scale = embeddings[train].mean(0), embeddings[train].std(0, correction=0)
+        model = linear_model.LogisticRegression(C=0.01, tol=1e-8, max_iter=5000)
+        guess = model.fit(((embeddings[train] - mean) / scale).numpy(), (order[train] % 5).numpy())
+        guess = guess.predict(((embeddings[test] - mean) / scale).numpy())
+        scores.append(100 * metrics.cohen_kappa_score((order[test] % 5).numpy(), guess))
+    assert found.shuffled[5][0] == pytest.approx(sum(scores) / 10, abs=2)
+
+
+def test_the_result_is_saved_and_drawn(tmp_path):
+    found = residue(planted(noise=1.0), (2, 5), baseline=True)
+    found.save(tmp_path / "saved")
+    read = ResidueResult.load(tmp_path / "saved")
+    assert read.rows() == found.rows()
+    assert [row["T"] for row in read.rows()] == [2, 5]
+    assert read.rows()[1]["shuffled"].n == DRAWS
+    figure = read.figure()
+    (container,) = figure.axes[0].containers
+    assert list(container[0].get_ydata()) == [found.kappa[2], found.kappa[5]]
+    assert len(figure.axes[0].collections) == 3  # two bands, and the bars
+    plt.close(figure)
+    assert residue(planted(noise=1.0), (2,)).rows()[0]["shuffled"] is None

@@ -83,22 +83,33 @@ def test_embedding_and_unembedding_rows_come_by_number():
         number_embeddings(model(8), tokenizer)
 
 
-@pytest.mark.parametrize("layer", [0, 1, -1])
-def test_states_are_those_of_the_numbers_last_token(layer):
+@pytest.mark.parametrize(("site", "layer"), [("block_input", 0), ("block_output:0", 1), (None, -1)])
+def test_states_are_those_of_the_numbers_last_token(site, layer):
     tokenizer, lm = words(range(12)), model(20)
-    states = prompt_states(lm, tokenizer, [4, 7, 11], template="the {n} of", layer=layer, batch_size=2)
+    states = prompt_states(lm, tokenizer, [4, 7, 11], template="the {n} of", site=site, batch_size=2)
     for n, state in zip((4, 7, 11), states, strict=True):
-        ids = torch.tensor([[1, 3 + n, 2]])
-        hidden = lm(input_ids=ids, output_hidden_states=True).hidden_states
-        torch.testing.assert_close(state, hidden[layer][0, 1])
+        hidden = lm(input_ids=torch.tensor([[1, 3 + n, 2]]), output_hidden_states=True).hidden_states
+        # The last of transformers' hidden states has been through the final norm.
+        read = lm.transformer.ln_f(state) if site is None else state
+        torch.testing.assert_close(read, hidden[layer][0, 1])
 
 
 def test_numbers_of_several_tokens_are_read_at_the_last_one():
     tokenizer, lm = bytes_with_space(), model(40)
-    states = prompt_states(lm, tokenizer, [3, 47, 12], template=" {n}", layer=1)
+    states = prompt_states(lm, tokenizer, [3, 47, 12], template=" {n}", site="block_output:0")
     ids = torch.tensor([tokenizer(" 47")["input_ids"]])
     assert ids.shape[1] == 2
     torch.testing.assert_close(states[1], lm(input_ids=ids, output_hidden_states=True).hidden_states[1][0, 1])
+
+
+def test_a_class_that_pyvene_does_not_know_is_registered():
+    from transformers import GPTNeoXConfig, GPTNeoXModel
+
+    config = GPTNeoXConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    states = prompt_states(GPTNeoXModel(config), words(range(12)), [1, 2])
+    assert states.shape == (2, 8)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +117,8 @@ def test_numbers_of_several_tokens_are_read_at_the_last_one():
     [
         ({"template": "the"}, "exactly once"),
         ({"template": "{n} {n}"}, "exactly once"),
-        ({"layer": 3}, "hidden states 0..2"),
+        ({"site": "block_output:3"}, "no layer 3|3 is not allowed|layer"),
+        ({"site": "blocks"}, "unknown component of GPT2LMHeadModel 'blocks'"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"numbers": []}, "give at least one"),
     ],

@@ -1,10 +1,10 @@
 import math
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from numsym.errors import InvalidArgumentError
-from numsym.probes import period_power, shuffled, spectrum
+from numsym.probes import Spectrum, period_power, shuffled, spectrum
 
 
 def direct(embeddings: torch.Tensor, frequency: float) -> float:
@@ -56,7 +56,7 @@ def test_planted_periods_are_the_peaks_and_noise_has_none():
 
 def test_a_large_common_offset_costs_no_digits():
     n = torch.arange(200)[:, None]
-    wave = (2 * math.pi * n / 10).cos() * torch.ones(1, 4)
+    wave = (2 * math.pi * n / 10).cos()
     assert period_power(wave + 1000, 10) == pytest.approx(period_power(wave.double(), 10), rel=1e-3)
     assert spectrum(wave + 1000).peaks(1)[0][0] == pytest.approx(10)
 
@@ -68,6 +68,26 @@ def test_a_pure_wave_is_normalised_by_rounding():
     assert result.peaks(1)[0][0] == pytest.approx(4)
 
 
-def test_constant_embeddings_have_no_spectrum():
-    with pytest.raises(InvalidArgumentError, match="the same for every number"):
-        spectrum(torch.full((20, 3), 0.1))
+def test_slow_trends_are_left_out_of_the_peaks_where_that_is_asked():
+    n = torch.arange(200)[:, None]
+    noise = 0.05 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    waves = spectrum((2 * math.pi * n / 50).cos() + (2 * math.pi * n / 10).cos() + noise)
+    assert [round(period, 3) for period, _ in waves.peaks(2, 1.5)] == [50.0, 10.0]
+    assert [round(period, 3) for period, _ in waves.peaks(1, 1.5, longest=10)] == [10.0]
+
+
+def test_the_result_is_saved_and_its_peaks_are_named(tmp_path):
+    n = torch.arange(300)[:, None]
+    noise = torch.randn(300, 16, generator=torch.Generator().manual_seed(0))
+    found = spectrum(noise + (2 * math.pi * n / 5).cos() + (math.pi * n).cos())
+    found.save(tmp_path / "saved")
+    read = Spectrum.load(tmp_path / "saved")
+    assert torch.equal(read.power, found.power)
+    assert read.rows()[59]["period"] == pytest.approx(5)
+    assert read.rows()[59]["times_median"] == float(found.normalised[59])
+    (table,) = read.tables().values()
+    assert sorted(round(row["period"], 3) for row in table) == [2.0, 5.0]
+    figure = read.figure()
+    assert {text.get_text() for text in figure.axes[0].texts} == {"T = 5", "T = 2"}
+    assert list(figure.axes[0].lines[0].get_ydata()) == pytest.approx(found.normalised.tolist())
+    plt.close(figure)

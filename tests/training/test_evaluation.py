@@ -45,6 +45,14 @@ def test_trials_evaluated_in_parts_of_like_lengths_keep_their_places(monkeypatch
     assert len(set(right.tolist())) == 2
 
 
+def test_the_model_comes_back_as_it_was():
+    task = MultiObject(counts=range(1, 5), held_out=(2,))
+    model = Oracle(task).train()
+    evaluate(model, task, n=2)
+    assert model.training
+    assert model.anchor.requires_grad
+
+
 def test_bad_arguments_come_before_the_work():
     task = MultiObject()
     with pytest.raises(ModelMismatchError, match="vocab_size=4 of the model is not allowed: multi_object has 9 tokens"):

@@ -1,114 +1,126 @@
+"""The loop by itself: a straight line is fitted, with everything that happens on the way written down."""
+
 import itertools
-import logging
 
 import pytest
 import torch
+from torch import nn
 
-from numsym.errors import InvalidArgumentError, ModelMismatchError
-from numsym.models import RecurrentConfig, RecurrentLM, TransformerConfig, TransformerLM
-from numsym.tasks import MultiObject
-from numsym.training import as_dict, evaluate, log_spaced, train
-from numsym.training import loop as training
-
-
-def small(task, cell="gru"):
-    return RecurrentLM(RecurrentConfig(cell=cell, vocab_size=task.vocab_size, hidden_size=24))
+from numsym.errors import RunFolderError
+from numsym.lab.run import Run
+from numsym.storage import read_json
+from numsym.training.loop import Checks, fit, kept
+from numsym.training.optimisers import Optimisers
 
 
-def test_the_learning_rate_can_fall_to_zero():
-    task, weights = MultiObject(), []
-    torch.manual_seed(0)
-    model = small(task)
-    train(model, task, steps=4, check_every=1, schedule="linear", on_check=lambda _: weights.append(norm(model)))
-    changes = [abs(a - b) for a, b in itertools.pairwise(weights)]
-    assert changes[-1] < changes[0]
-    with pytest.raises(ValueError, match="unknown schedule 'cosine': choose one of constant, linear"):
-        train(model, task, schedule="cosine")
+def line():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    return model
 
 
-def norm(model):
-    return sum(parameter.detach().abs().sum().item() for parameter in model.parameters())
+def loss(model, target):
+    """In two parts, whose sum is (weight - target)^2."""
+    for _ in range(2):
+        yield (model(torch.ones(1)) - target).square().sum() / 2
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_a_recurrent_network_learns_to_count_and_generalises_to_a_held_out_count(cell):
-    task = MultiObject(counts=range(1, 6), held_out=(3,))
-    model, seen = small(task, cell), []
-    log = train(model, task, steps=1500, check_every=50, seed=0, on_check=seen.append)
-    assert log.reached
-    assert log.records == seen
-    assert log.steps == seen[-1]["step"] < 1500
-    result = evaluate(model, task)
-    assert (result.accuracy, result.held_out) == (1.0, 1.0)
-    assert result.by_count == dict.fromkeys(range(1, 6), 1.0)
-    assert as_dict(result)["by_count"]["3"] == 1.0
+def descent(model, rate=0.25):
+    return Optimisers(torch.optim.SGD(model.parameters(), lr=rate), schedule=lambda step: 1.0)
+
+
+def checks(model, due, between=False, enough=lambda record: False, on_check=None):
+    def measure(losses):
+        return {"losses": [one.item() for one in losses], "weight": model.weight.item(), "training": model.training}
+
+    return Checks(due, measure, enough, between=between, on_check=on_check)
+
+
+def test_checks_come_after_their_steps():
+    """The gradient is 2 (w - 1): with a rate of a quarter the weight goes half of its way each step."""
+    model = line()
+    log = fit(model, loss, descent(model), itertools.repeat(1.0), 4, checks(model, lambda step: step % 2 == 0))
+    assert [(r["step"], r["losses"], r["weight"]) for r in log.records] == [
+        (2, [1.0, 0.25], 0.75),
+        (4, [0.0625, 0.015625], 0.9375),
+    ]
+    assert (log.steps, log.reached) == (4, False)
+    assert log.seconds > 0
     assert not model.training
 
 
-def test_the_same_seed_gives_the_same_weights_and_log():
-    task, runs = MultiObject(), []
+def test_checks_between_a_loss_and_its_step_see_the_weights_of_the_loss():
+    model = line()
+    log = fit(model, loss, descent(model), itertools.repeat(1.0), 2, checks(model, lambda step: True, between=True))
+    assert [(r["step"], r["losses"], r["weight"]) for r in log.records] == [
+        (0, [1.0], 0.0),
+        (1, [0.25], 0.5),
+        (2, [0.0625], 0.75),
+    ]
+    assert (log.steps, model.weight.item()) == (2, 0.75)
+
+
+@pytest.mark.parametrize(("between", "steps"), [(False, 2), (True, 2)])
+def test_it_ends_when_it_is_enough(between, steps):
+    model, seen = line(), []
+    given = checks(model, lambda step: True, between, lambda record: record["weight"] > 0.7, seen.append)
+    log = fit(model, loss, descent(model), itertools.repeat(1.0), 9, given)
+    assert log.reached
+    assert (log.steps, model.weight.item()) == (steps, 0.75)
+    assert seen == log.records
+
+
+def test_a_check_that_evaluates_does_not_leave_training_mode():
+    model = line()
+    modes = []
+
+    def measure(losses):
+        modes.append(model.training)
+        model.eval()
+        return {}
+
+    fit(model, loss, descent(model), itertools.repeat(1.0), 3, Checks(lambda step: True, measure, lambda record: False))
+    assert modes == [True, True, True]
+
+
+def test_gradients_are_clipped_and_steps_are_told():
+    model, steps = line(), {}
+    options = {"clip": 0.5, "on_step": lambda step: steps.update({step: model.weight.item()})}
+    fit(model, loss, descent(model), itertools.repeat(1.0), 2, checks(model, lambda step: False), **options)
+    assert steps == pytest.approx({0: 0.0, 1: 0.125, 2: 0.25}, abs=1e-5)
+
+
+def test_no_batch_is_drawn_that_is_not_needed():
+    """A source of batches may share its generator with the checks."""
+    for between, drawn in ((False, 3), (True, 4)):
+        model, batches = line(), iter([1.0] * 9)
+        fit(model, loss, descent(model), batches, 3, checks(model, lambda step: True, between))
+        assert len(list(batches)) == 9 - drawn
+
+
+def test_a_run_keeps_what_was_trained_and_its_course(tmp_path):
+    made = []
+
+    def train(target, run):
+        model = line()
+        once = checks(model, lambda step: step == 2)
+        once.measure = lambda losses: {"loss": losses[-1].item()}
+
+        def make():
+            made.append(target)
+            return fit(model, loss, descent(model), itertools.repeat(target), 2, once, run=run)
+
+        return kept(run, "model", model, {"target": target}, make), model
+
+    found = []
     for _ in range(2):
-        torch.manual_seed(3)
-        model = small(task)
-        runs.append((train(model, task, steps=5, check_every=5, seed=4).records, model.decoder[0].weight))
-    assert runs[0][0] == runs[1][0]
-    assert torch.equal(runs[0][1], runs[1][1])
-
-
-def test_not_reaching_the_goal_is_said_plainly(caplog):
-    task = MultiObject()
-    with caplog.at_level(logging.WARNING, "numsym"):
-        log = train(small(task), task, steps=2)
-    assert (log.reached, log.steps) == (False, 2)
-    assert "ended after steps=2 without reaching stop_at=1: the last trial accuracy is 0" in caplog.text
-
-
-def test_a_step_in_parts_of_like_lengths_is_the_same_step(monkeypatch):
-    task, found = MultiObject(void_prob=0.2), []
-    for parts in (1, 4):
-        monkeypatch.setattr(training, "LENGTH_PARTS", parts)
-        torch.manual_seed(0)
-        model = TransformerLM(TransformerConfig(hidden_size=8, num_heads=2, num_layers=1))
-        log = train(model, task, steps=3, batch_size=16, check_every=3, seed=0)
-        found.append((log.records[0]["loss"], model.bridge.embed.weight))
-    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
-    torch.testing.assert_close(found[0][1], found[1][1], atol=1e-4, rtol=0)
-    assert not torch.equal(found[0][1], found[1][1])  # parts there were: sums in another order
-
-
-def test_bad_arguments_come_before_the_work():
-    task = MultiObject()
-    with pytest.raises(ModelMismatchError, match="vocab_size=4 of the model is not allowed: multi_object has 9 tokens"):
-        train(RecurrentLM(RecurrentConfig(vocab_size=4)), task)
-    with pytest.raises(InvalidArgumentError, match="steps=0 is not allowed"):
-        train(small(task), task, steps=0)
-    with pytest.raises(InvalidArgumentError, match="clip=-1 is not allowed"):
-        train(small(task), task, clip=-1)
-    with pytest.raises(InvalidArgumentError, match=r"stop_at=2 is not allowed: it must lie in 0..1"):
-        train(small(task), task, stop_at=2)
-
-
-def test_weights_are_kept_where_they_are_asked_for_and_training_goes_as_before():
-    task, kept, finals = MultiObject(), {}, []
-    for at in ((), (0, 2, 5, 40)):
-        torch.manual_seed(3)
-        model = small(task)
-
-        def keep(step, model=model):
-            kept[step] = model.embed.weight.detach().clone()
-
-        train(model, task, steps=6, check_every=3, seed=4, keep_at=at, on_keep=keep)
-        finals.append(model.embed.weight)
-    assert torch.equal(*finals)
-    assert list(kept) == [0, 2, 5, 6]
-    torch.manual_seed(3)
-    assert torch.equal(kept[0], small(task).embed.weight)
-    assert torch.equal(kept[6], finals[0])
-    assert not torch.equal(kept[2], kept[5])
-
-
-def test_a_schedule_is_spaced_by_ratios():
-    assert log_spaced(1000, 3) == (0, 10, 100, 1000)
-    assert log_spaced(12, 20)[:3] == (0, 10, 11)
-    with pytest.raises(InvalidArgumentError, match="n=1 is not allowed"):
-        log_spaced(100, 1)
+        with Run(tmp_path / "run", track=False, quiet=True) as run:
+            found.append(train(1.0, run))
+    assert made == [1.0]
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1].weight, found[1][1].weight)
+    assert not found[1][1].training
+    assert read_json(tmp_path / "run" / "model" / "training.json")["log"]["steps"] == 2
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"stage": "model", "step": 2, "loss": 0.25}\n'
+    with Run(tmp_path / "run", track=False, quiet=True) as run, pytest.raises(RunFolderError, match=r"target=1\.0"):
+        train(2.0, run)

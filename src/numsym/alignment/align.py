@@ -1,64 +1,102 @@
 """The front door: align a program's variables with a model, and measure how far to believe it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
-from numsym._pyvene import pv
-from numsym.alignment import controls as control
-from numsym.alignment.engines.choice import ENGINES, engine_for, right
-from numsym.alignment.engines.free_running import free_running
-from numsym.alignment.engines.pyvene import device_of, unintervened
-from numsym.alignment.engines.recurrent import RecurrentEngine
-from numsym.alignment.functions import build
-from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym._pyvene import frozen
+from numsym.alignment.controls import CONTROLS
+from numsym.alignment.engines.choice import engine_names
+from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, named
+from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
-from numsym.alignment.result import AlignmentResult, Measurement, hash_of
-from numsym.alignment.search import Engine, Progress, SearchSettings, search
-from numsym.alignment.site import Site
-from numsym.alignment.statistics import Share
-from numsym.errors import check_at_least, check_between, check_name
+from numsym.alignment.result import AlignmentResult
+from numsym.alignment.search import SearchSettings
+from numsym.alignment.subject import Report, find
+from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
+from numsym.models.site import Site
+from numsym.models.twin import check_twin
+from numsym.models.weights import hash_of
+from numsym.results import plain
+from numsym.run import NO_RUN, NoRun, Stage
 from numsym.tasks import Task
+
+FOLDER = "alignments/"
+"""Where a run keeps them."""
+
+FEW = 3
+"""So many IIAs are shown by name while they are searched for; of more, the mean."""
 
 
 def align(
     model: nn.Module,
     task: Task,
     *,
-    program: str = "up_down",
-    variable: str | Sequence[str] = "count",
-    alignment: str = "linear",
+    program: str | None = None,
+    variable: str | Sequence[str] | None = None,
+    alignment: str | None = None,
     subspace_dim: int | None = None,
+    site: str | Site = "state",
+    positions: Positions | None = None,
+    search: Options[SearchSettings] = None,
+    pairs: Options[PairCounts] = None,
+    controls: bool | Sequence[str] = True,
+    engine: str = "auto",
     seed: int = 0,
-    **options: Any,
+    run: NoRun = NO_RUN,
 ) -> AlignmentResult:
-    """Search for an alignment of one hypothesis; see `Hypothesis` for these arguments and `align_many` for the others.
+    """Search for an alignment of one variable of a program with a model, and measure how far to believe it.
+
+    Args:
+        model: any model that pyvene knows (`numsym.models.load`); it comes back as it was.
+        task: what the model does; it says what is searched for where that is not given.
+        program: a program of the task.
+        variable: one of its variables, several (each its own block), or "full".
+        alignment: the function; see `Hypothesis` for this and the next.
+        subspace_dim: coordinates of each variable.
+        site: where to intervene; see `align_many` for this and the rest.
+        positions: where in the trials.
+        search: its settings, such as `{"max_steps": 500}`.
+        pairs: how many, such as `{"train": 1000}`.
+        controls: which.
+        engine: the route through the model.
+        seed: of the pairs, of the start and of the order of the pairs.
+        run: where the result is kept.
+
+    Raises:
+        ValueError: an argument is not allowed; the message names it, its value and what is.
 
     Example:
-        >>> result = align(model, task, program="up_down", variable="count", alignment="linear")  # doctest: +SKIP
-        >>> result.iia, result.heldout_iia, result.floor, result.ceiling  # doctest: +SKIP
+        >>> task = numsym.tasks.MultiObject(counts=range(1, 4))
+        >>> model = numsym.models.counting_gru(task)
+        >>> found = numsym.align(
+        ...     model, task, subspace_dim=1, controls=("floor",),
+        ...     search={"max_steps": 2}, pairs={"train": 50, "validation": 20, "test": 20},
+        ... )
+        >>> found.program, found.variables
+        ('up_down', ('count',))
     """
-    return align_many(model, task, [Hypothesis(program, variable, alignment, subspace_dim, seed)], **options)[0]
+    wanted = Hypothesis(program, variable, alignment, subspace_dim, seed)
+    options = (site, positions, search, pairs, controls, engine)
+    return _aligned(model, task, named([wanted], task), *options, run, None)[0]
 
 
 def align_many(
     model: nn.Module,
     task: Task,
-    hypotheses: Sequence[Hypothesis],
+    hypotheses: Hypotheses | None = None,
     *,
     site: str | Site = "state",
-    settings: SearchSettings | None = None,
-    pairs: PairCounts | None = None,
     positions: Positions | None = None,
+    search: Options[SearchSettings] = None,
+    pairs: Options[PairCounts] = None,
     controls: bool | Sequence[str] = True,
     engine: str = "auto",
-    on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
-    **changes: Any,
+    run: NoRun = NO_RUN,
+    on_check: Report | None = None,
 ) -> list[AlignmentResult]:
     """Search for several alignments over one frozen model, as one batch where the fast engine supports them.
 
@@ -67,39 +105,113 @@ def align_many(
     IIA is then measured on pairs that were neither trained on nor chosen by, of training numbers and of held-out ones.
 
     Args:
-        model: any model that pyvene knows (`numsym.models.register`); its weights and mode are left as they are.
+        model: any model that pyvene knows (`numsym.models.load`, `numsym.models.register`); it comes back as it was.
         task: what the model does.
-        hypotheses: what to search for.
+        hypotheses: what to search for, in a list, or by the names that a run keeps them under; the task's own if not
+            given.
         site: where to intervene, "component" or "component:layer".
-        settings: of the search; single fields may also be given by name, such as `max_steps=1000`.
-        pairs: how many; single fields also as `train_pairs`, `validation_pairs`, `test_pairs`.
         positions: intervene only where these variables have these values, such as `{"phase": 1, "count": (1, 10)}`.
+        search: a `SearchSettings`, or some of its fields, such as `{"max_steps": 500}`.
+        pairs: a `PairCounts`, or some of its fields: how many to train on, to stop by, and to measure on.
         controls: True for all of `numsym.alignment.controls.CONTROLS`, False for none, or their names.
         engine: "resumed" (fast: recurrent models, and transformers trained here), "pyvene" (any, the reference), or
             "auto".
+        run: where the results are kept: those that are there are read, the others are searched for together.
         on_check: called with the index of a hypothesis and each record of its search.
-        changes: fields of `settings` and `pairs`.
 
     Raises:
         ValueError: an argument is not allowed; the message names it, its value and what is.
     """
-    settings, pairs = _changed(settings or SearchSettings(), pairs or PairCounts(), changes)
-    wanted = check_options(settings, pairs, controls, engine)
-    site = Site.of(site)
+    options = (site, positions, search, pairs, controls, engine)
+    return _aligned(model, task, named(hypotheses, task), *options, run, on_check)
+
+
+def _aligned(
+    model: nn.Module,
+    task: Task,
+    hypotheses: Mapping[str, Hypothesis],
+    site: str | Site,
+    positions: Positions | None,
+    search: Options[SearchSettings],
+    pairs: Options[PairCounts],
+    controls: bool | Sequence[str],
+    engine: str,
+    run: NoRun,
+    on_check: Report | None,
+) -> list[AlignmentResult]:
+    settings, counts = options_of(SearchSettings, search), options_of(PairCounts, pairs)
+    wanted = check_options(settings, counts, controls, engine)
+    if "untrained" in wanted:
+        check_twin(model)
     check_vocabulary(model, task)
-    width = site.check(model)
-    checked = [hypothesis.checked(task, width) for hypothesis in hypotheses]
+    places = {name: Site.of(one.site or site) for name, one in hypotheses.items()}
+    checked = {name: one.checked(task, places[name].check(model)) for name, one in hypotheses.items()}
+    subjects = {place: OneModel(model, task, place, counts, positions, engine) for place in places.values()}
+    weights = hash_of(model)  # once: it reads every weight
+
+    def make(missing: Sequence[str]) -> dict[str, AlignmentResult]:
+        made: dict[str, AlignmentResult] = {}
+        for place, subject in subjects.items():
+            names = [name for name in missing if places[name.removeprefix(FOLDER)] == place]
+            labels = [name.removeprefix(FOLDER) for name in names]
+            with run.stage("alignment", settings.max_steps) as stage:
+                watch = Watch(stage, labels, on_check)
+                found = find(subject, [checked[name] for name in labels], settings, wanted, watch) if labels else []
+            made |= {name: subject.result(one, weights) for name, one in zip(names, found, strict=True)}
+        return made
+
+    asked: dict[str, dict[str, Any]] = {}
+    for name, one in checked.items():
+        asked |= _asked(subjects[places[name]], {name: one}, weights, settings, wanted)
     with frozen(model):
-        return _Run(model, task, checked, site, settings, pairs, positions, wanted, engine, on_check).results()
+        kept = run.keep_all(list(asked), make, lambda path: AlignmentResult.load(path, model), asked=asked)
+    return list(kept.values())
 
 
-def _changed(settings: SearchSettings, pairs: PairCounts, changes: dict[str, Any]) -> tuple[SearchSettings, PairCounts]:
-    counts = {f"{name}_pairs": name for name in vars(pairs)}
-    for name in changes:
-        check_name("argument of align", name, (*vars(settings), *counts))
-    settings = replace(settings, **{name: value for name, value in changes.items() if name not in counts})
-    pairs = replace(pairs, **{counts[name]: value for name, value in changes.items() if name in counts})
-    return settings, pairs
+def _asked(
+    subject: OneModel,
+    hypotheses: Mapping[str, Hypothesis],
+    weights: str,
+    settings: SearchSettings,
+    wanted: Sequence[str],
+) -> dict[str, dict[str, Any]]:
+    """What each result is made from, by the name of its part."""
+    shared = {
+        "task": subject.task.asked(),
+        "weights": weights,
+        "site": str(subject.site),
+        "positions": plain(subject.positions),
+        "search": plain(settings),
+        "pairs": plain(subject.counts),
+        "controls": plain(wanted),
+        "engine": subject.route,
+    }
+    return {FOLDER + name: {"hypothesis": plain(one), **shared} for name, one in hypotheses.items()}
+
+
+@dataclass
+class Watch:
+    """Shows a search: few IIAs by name, of more the mean.
+
+    Attributes:
+        stage: where.
+        names: of what is searched for.
+        on_check: who else is told.
+    """
+
+    stage: Stage
+    names: list[str]
+    on_check: Report | None = None
+    shown: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, index: int, record: dict[str, float | int]) -> None:
+        """Show a record of one of them."""
+        self.shown[self.names[index]] = record["iia"]
+        mean = {f"mean IIA of {len(self.names)}": sum(self.shown.values()) / len(self.shown)}
+        self.stage.to(int(record["step"]), **(self.shown if len(self.names) <= FEW else mean))
+        self.stage.record(self.names[index], record)
+        if self.on_check is not None:
+            self.on_check(index, record)
 
 
 def check_options(
@@ -115,134 +227,8 @@ def check_options(
     check_between("stop_at", settings.stop_at, 0, 1)
     for name, count in vars(pairs).items():
         check_at_least(f"{name}_pairs", count, 1)
-    check_name("engine", engine, ENGINES)
-    wanted = control.CONTROLS if controls is True else tuple(controls or ())
+    check_name("engine", engine, engine_names())
+    wanted = CONTROLS if controls is True else tuple(controls or ())
     for name in wanted:
-        check_name("control", name, control.CONTROLS)
+        check_name("control", name, CONTROLS)
     return wanted
-
-
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode without gradients, and as it was afterwards (pyvene freezes for good)."""
-    trained, was_training = [p for p in model.parameters() if p.requires_grad], model.training
-    model.requires_grad_(False).eval()
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-        model.train(was_training)
-
-
-@dataclass
-class _Run:
-    """One call of `align_many`."""
-
-    model: nn.Module
-    task: Task
-    hypotheses: list[Hypothesis]
-    site: Site
-    settings: SearchSettings
-    counts: PairCounts
-    positions: Positions | None
-    wanted: tuple[str, ...]
-    engine_name: str
-    on_check: Callable[[int, dict[str, float | int]], Any] | None
-
-    def results(self) -> list[AlignmentResult]:
-        """Search with the true pairs and, in the same batch, with permuted sources; then measure."""
-        self._hash = hash_of(self.model)  # once: it reads every weight
-        drawn: dict[tuple, Drawn] = {}
-        for h in self.hypotheses:
-            key = (h.program, h.variables, h.seed)
-            if key not in drawn:
-                drawn[key] = Drawn.draw(self.task, h, self.counts, self.positions)
-        data = [drawn[h.program, h.variables, h.seed] for h in self.hypotheses]
-        shuffled = {key: d.permuted(key[-1]) for key, d in drawn.items()}
-        permuted = [shuffled[h.program, h.variables, h.seed] for h in self.hypotheses]
-        n, both = len(data), "permuted" in self.wanted
-        engine, progress = self._search(self.model, data + permuted * both, self.hypotheses * (1 + both), self.on_check)
-        interventions = self._interventions
-        references: dict[tuple[int, int | None], dict[str, Share]] = {}
-        for d, h in zip(data, self.hypotheses, strict=True):
-            # Two functions on the same pairs have the same.
-            if (id(d), h.subspace_dim) not in references:
-                references[id(d), h.subspace_dim] = self._references(d, h)
-        shares = [dict(references[id(d), h.subspace_dim]) for d, h in zip(data, self.hypotheses, strict=True)]
-        if both:
-            # What the map makes of sources that tell nothing, on pairs of the kind that it was fitted to.
-            for i, d in enumerate(permuted):
-                shares[i]["permuted"] = Share.of(right(engine, n + i, d.test))
-        if "untrained" in self.wanted:
-            other, _ = self._search(control.untrained(self.model, self.hypotheses[0].seed), data, self.hypotheses, None)
-            for i, d in enumerate(data):
-                shares[i]["untrained"] = Share.of(right(other, i, d.test))
-        return [self._result(i, data[i], engine, interventions[i], progress[i], shares[i]) for i in range(n)]
-
-    def _search(
-        self,
-        model: nn.Module,
-        data: list[Drawn],
-        hypotheses: list[Hypothesis],
-        on_check: Callable[[int, dict[str, float | int]], Any] | None,
-    ) -> tuple[Engine, list[Progress]]:
-        width, reported = self.site.check(model), len(self.hypotheses)
-        self._interventions = [
-            build(h.alignment, width, h.subspace_dim or 1, len(h.variables), h.seed).to(device_of(model))
-            for h in hypotheses
-        ]
-        engine = engine_for(model, self.site, self._interventions, self.engine_name)
-        report = None if on_check is None else lambda i, record: on_check(i, record) if i < reported else None
-        training, validation = [d.train for d in data], [d.validation for d in data]
-        return engine, search(engine, training, validation, [h.seed for h in hypotheses], self.settings, report)
-
-    def _references(self, data: Drawn, hypothesis: Hypothesis) -> dict[str, Share]:
-        """The controls that need no search."""
-        made: dict[str, Share] = {}
-        if "floor" in self.wanted:
-            made["floor"] = Share.of(unintervened(self.model, data.test))
-        if "ceiling" in self.wanted:
-            made["ceiling"] = Share.of(control.whole_state(self.model, self.site, data.everything))
-        if "neurons" in self.wanted:
-            k = (hypothesis.subspace_dim or 1) * len(hypothesis.variables)
-            made["neurons"] = Share.of(control.single_neurons(self.model, self.site, data.train, data.test, k))
-        return made
-
-    def _result(
-        self,
-        index: int,
-        data: Drawn,
-        engine: Engine,
-        intervention: pv.Intervention,
-        progress: Progress,
-        shares: dict[str, Share],
-    ) -> AlignmentResult:
-        h = self.hypotheses[index]
-        kept = data.held_out
-        held_out = None if kept is None else Measurement.of(right(engine, index, kept), kept)
-        free = None
-        if isinstance(engine, RecurrentEngine):
-            generator = torch.Generator(device_of(self.model)).manual_seed(h.seed)
-            free = free_running(engine, index, data.test, self.task.program(h.program), generator)
-        return AlignmentResult(
-            task=self.task.name,
-            program=h.program,
-            variables=h.variables,
-            alignment=h.alignment,
-            subspace_dim=getattr(intervention, "boundary", h.subspace_dim) or 1,
-            site=self.site,
-            seed=h.seed,
-            engine=engine.name,
-            steps=progress.steps,
-            converged=progress.converged,
-            test=Measurement.of(right(engine, index, data.test), data.test),
-            held_out=held_out,
-            free_running=None if free is None else Share.of(free.right),
-            tokens_off=None if free is None else free.off,
-            controls=shares,
-            records=progress.records,
-            model_hash=self._hash,
-            intervention=intervention,
-            model=self.model,
-        )

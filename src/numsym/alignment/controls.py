@@ -9,28 +9,19 @@
 | neurons | k single neurons exchanged, those that a linear probe for the variable weighs most | what no map reaches |
 """
 
-import copy
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym._pyvene import pv
-from numsym.alignment.engines.pyvene import PyveneEngine, device_of
+from numsym.alignment.engines.pyvene import Whole, device_of
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.search import correct
-from numsym.alignment.site import Site
-from numsym.errors import InvalidArgumentError
+from numsym.alignment.search import right
+from numsym.models.activations import activations
 from numsym.models.logits import model_inputs
+from numsym.models.site import Site
+from numsym.models.twin import twin
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
-
-
-@torch.no_grad()
-def whole_state(model: nn.Module, site: Site, pairs: Pairs) -> Bool[Tensor, "batch"]:
-    """Which pairs are right when the whole of the site is exchanged; `pairs` should exchange all variables."""
-    engine = PyveneEngine(model, site, [pv.VanillaIntervention(embed_dim=site.check(model))])
-    return correct(engine, 0, engine.prepare(pairs), len(pairs))
 
 
 @torch.no_grad()
@@ -38,19 +29,16 @@ def site_values(
     model: nn.Module, site: Site, pairs: Pairs
 ) -> tuple[Float[Tensor, "batch hidden"], Int[Tensor, "batch"]]:
     """The site's values at the sources' positions, and the variable's values there."""
-    collect = PyveneEngine(model, site, [pv.CollectIntervention(embed_dim=site.check(model))])._intervenables[0]
     pairs = pairs.to(device_of(model))
-    where = {"sources->base": (None, [pairs.source_at[:, None].tolist()])}
-    inputs = model_inputs(model, pairs.source_ids, pairs.source_mask)
-    (_, collected), _ = collect(inputs, None, where)
-    return collected[0].reshape(len(pairs), -1).float(), pairs.source_value
+    states = activations(model, site, model_inputs(model, pairs.source_ids, pairs.source_mask))
+    rows = torch.arange(len(pairs), device=states.device)
+    return states[rows, pairs.source_at].reshape(len(pairs), -1).float(), pairs.source_value
 
 
-@torch.no_grad()
 def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k: int) -> Bool[Tensor, "batch"]:
     """Which test pairs are right when the k neurons are exchanged that a least-squares probe weighs most."""
-    chosen = probe_weights(model, site, training).topk(k).indices.tolist()
-    return exchanged_neurons(model, site, test, [chosen])[1][0]
+    chosen = sorted(probe_weights(model, site, training).topk(k).indices.tolist())
+    return right(Whole(model, [site], [chosen]), 0, test)
 
 
 def probe_weights(model: nn.Module, site: Site, training: Pairs) -> Float[Tensor, "hidden"]:
@@ -73,26 +61,16 @@ def exchanged_neurons(
     model: nn.Module, site: Site, pairs: Pairs, sets: list[list[int]]
 ) -> tuple[Float[Tensor, "sets"], Bool[Tensor, "sets batch"]]:
     """What exchanging sets of single neurons does: for each set the mean loss, and which pairs are right."""
-    engine = PyveneEngine(model, site, [pv.VanillaIntervention(embed_dim=site.check(model))])
+    engine = Whole(model, [site], [sorted(each) for each in sets])
     parts = [engine.prepare(pairs.rows(rows)) for rows in torch.arange(len(pairs)).split(1000)]
-    losses, right = [], []
-    for chosen in (sorted(each) for each in sets):
-        found = [engine.intervened(0, part, subspaces=[[chosen] * len(part)]) for part in parts]
-        losses.append(torch.stack([loss for loss, _ in found]).mean().cpu())
-        right.append(torch.cat([correct.cpu() for _, correct in found]))
-    return torch.stack(losses), torch.stack(right)
+    losses, correct = [], []
+    for index in range(len(sets)):
+        found = [engine.measure([part], [torch.arange(len(part))], [index]) for part in parts]
+        losses.append(torch.stack([loss[0] for loss, _ in found]).mean().cpu())
+        correct.append(torch.cat([one[0].cpu() for _, one in found]))
+    return torch.stack(losses), torch.stack(correct)
 
 
 def untrained(model: nn.Module, seed: int) -> nn.Module:
-    """The same architecture with fresh weights, drawn as its constructor draws them (from its config)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        try:
-            twin = type(model)(copy.deepcopy(model.config))
-        except TypeError as error:
-            raise InvalidArgumentError(
-                f"controls with 'untrained' is not allowed for {type(model).__name__}: it is not made from its config "
-                f"alone ({error}); name the other controls instead"
-            ) from error
-    weight = next(model.parameters())
-    return nn.Module.to(twin, weight.device, weight.dtype).requires_grad_(False).eval()
+    """The same architecture with fresh weights; see `numsym.models.twin`."""
+    return twin(model, seed)

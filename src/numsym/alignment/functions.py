@@ -104,13 +104,8 @@ ALIGNMENTS.register("boundless")(
 )
 
 
-def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int) -> pv.TrainableIntervention:
-    """A fresh intervention of that name with `blocks` blocks of `subspace_dim` coordinates, started from `seed`.
-
-    Raises:
-        UnknownNameError: no such alignment function.
-        InvalidArgumentError: `subspace_dim` is outside 1..width, or the blocks do not fit side by side.
-    """
+def check_fits(alignment: str, width: int, subspace_dim: int, blocks: int) -> None:
+    """Raise what `build` raises, without building."""
     function = ALIGNMENTS[alignment]
     check_between("subspace_dim", subspace_dim, 1, width, why="the width of the site")
     if blocks * subspace_dim > width:
@@ -122,10 +117,22 @@ def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int)
         raise InvalidArgumentError(
             f"alignment={alignment!r} is not allowed for {blocks} variables: it has one boundary"
         )
+
+
+def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int) -> pv.TrainableIntervention:
+    """A fresh intervention of that name with `blocks` blocks of `subspace_dim` coordinates, started from `seed`.
+
+    Raises:
+        UnknownNameError: no such alignment function.
+        InvalidArgumentError: `subspace_dim` is outside 1..width, or the blocks do not fit side by side.
+    """
+    check_fits(alignment, width, subspace_dim, blocks)
+    function = ALIGNMENTS[alignment]
     partition = [[i * subspace_dim, (i + 1) * subspace_dim] for i in range(blocks)] if blocks > 1 else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        rank = {"low_rank_dimension": subspace_dim * blocks} if alignment == "low_rank" else {}
+        ranked = issubclass(function.kind, LowRankLinearAlignmentIntervention)
+        rank = {"low_rank_dimension": subspace_dim * blocks} if ranked else {}
         intervention = function.kind(embed_dim=width, subspace_partition=partition, **rank)
     intervention.set_interchange_dim(subspace_dim * blocks)
     return intervention

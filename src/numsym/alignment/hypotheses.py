@@ -1,15 +1,22 @@
 """What is searched for: one alignment's hypothesis, and the interchange pairs that it is searched and measured on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import torch
 
-from numsym.alignment.functions import ALIGNMENTS, build
+from numsym.alignment.functions import ALIGNMENTS, check_fits
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.errors import InvalidArgumentError, check_name
-from numsym.programs import FULL
+from numsym.programs import FULL, Program
 from numsym.tasks import Task
+
+P = TypeVar("P")
+"""`Pairs`, or pairs of several directions between two networks."""
+
+WIDE = 512
+"""The width above which no map of width x width is searched for, unless it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -17,37 +24,87 @@ class Hypothesis:
     """One alignment to search for; several over one model run as one batch (`align_many`).
 
     Attributes:
-        program: a program of the task.
-        variable: a variable of it, several (each its own block, exchanged one at a time), or "full" for all together.
+        program: a program of the task; the one that the task's `search` names if not given.
+        variable: a variable of it, several (each its own block, exchanged one at a time), or "full" for all together;
+            the one that the task's `search` names, or of another program the first, if not given.
         alignment: "orthogonal" (pyvene's rotation), "linear" (the LAF), "low_rank" (its projection of fixed rank, for
-            large widths), or "boundless" (the LAF with a learned number of coordinates).
+            large widths), "boundless" (the LAF with a learned number of coordinates), ...: see `ALIGNMENTS`. By default
+            "linear" up to a width of `WIDE`, and "low_rank" above it, where a map of width x width is no choice.
         subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
         seed: of the pairs, of the start and of the order of the pairs.
+        site: where it is searched for, if not where the others are: "component" or "component:layer".
     """
 
-    program: str = "up_down"
-    variable: str | Sequence[str] = "count"
-    alignment: str = "linear"
+    program: str | None = None
+    variable: str | Sequence[str] | None = None
+    alignment: str | None = None
     subspace_dim: int | None = None
     seed: int = 0
+    site: str | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The variables as a tuple of names."""
-        return (self.variable,) if isinstance(self.variable, str) else tuple(self.variable)
+        return (self.variable,) if isinstance(self.variable, str) else tuple(self.variable or ())
+
+    def of(self, task: Task) -> "Hypothesis":
+        """With the task's own program and variable where none is named."""
+        program = self.program or task.search[0]
+        variable = self.variable
+        if variable is None:
+            variable = task.search[1] if program == task.search[0] else task.program(program).variables[0]
+        return replace(self, program=program, variable=variable)
 
     def checked(self, task: Task, width: int) -> "Hypothesis":
-        """With its defaults filled in, or an error that names what is wrong."""
-        program = task.program(self.program)
-        if not self.variables:
+        """With all defaults filled in, or an error that names what is wrong; no map is built to see it."""
+        wanted = self.of(task)
+        program = task.program(wanted.program)
+        if not wanted.variables:
             raise InvalidArgumentError(f"variable={self.variable!r} is not allowed: name at least one")
-        for variable in self.variables:
+        for variable in wanted.variables:
             program.block(variable)
-        check_name("alignment", self.alignment, ALIGNMENTS)
-        k = self.subspace_dim
-        k = min(16, max(1, width // max(2, len(self.variables)))) if k is None else k
-        build(self.alignment, width, k, len(self.variables), 0)
-        return replace(self, subspace_dim=k)
+        alignment = wanted.alignment or ("linear" if width <= WIDE else "low_rank")
+        check_name("alignment", alignment, ALIGNMENTS)
+        k, blocks = wanted.subspace_dim, len(wanted.variables)
+        k = min(16, max(1, width // max(2, blocks))) if k is None else k
+        check_fits(alignment, width, k, blocks)
+        return replace(wanted, alignment=alignment, subspace_dim=k)
+
+
+Hypotheses = Sequence[Hypothesis] | Mapping[str, Hypothesis]
+"""What to search for: in a list, or by name."""
+
+
+def named(hypotheses: Hypotheses | None, task: Task) -> dict[str, Hypothesis]:
+    """Hypotheses by name, with the task's own program and variable where none is named.
+
+    Args:
+        hypotheses: by their own names, or named here: by what is not the same in all of them. By default one, the
+            task's own.
+        task: what they are about.
+
+    Raises:
+        InvalidArgumentError: there are none.
+    """
+    if hypotheses is not None and not hypotheses:
+        raise InvalidArgumentError(f"hypotheses={hypotheses!r} is not allowed: name at least one")
+    if isinstance(hypotheses, Mapping):
+        return {name: one.of(task) for name, one in hypotheses.items()}
+    wanted = [one.of(task) for one in hypotheses or (Hypothesis(),)]
+    parts = [
+        (
+            one.program,
+            "+".join(one.variables),
+            one.alignment,
+            one.subspace_dim and f"k{one.subspace_dim}",
+            f"seed{one.seed}",
+        )
+        for one in wanted
+    ]
+    telling = [len({str(part[i]) for part in parts}) > 1 or i == 1 for i in range(len(parts[0]))]
+    names = [".".join(str(p or "auto") for p, tells in zip(part, telling, strict=True) if tells) for part in parts]
+    twice = [f"{name}.{i}" if names.count(name) > 1 else name for i, name in enumerate(names)]
+    return dict(zip(twice, wanted, strict=True))
 
 
 @dataclass(frozen=True)
@@ -60,7 +117,7 @@ class PairCounts:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(Generic[P]):
     """The pairs of one hypothesis.
 
     Attributes:
@@ -68,27 +125,43 @@ class Drawn:
         validation: to stop by, and to choose the best parameters by; none of them is among `train`.
         test: to measure on; likewise.
         held_out: the same of held-out numbers; `None` where there are none.
-        everything: with all variables exchanged, for what no alignment can beat.
+        everything: with all variables exchanged, for what no alignment can beat; `None` between two networks.
     """
 
-    train: Pairs
-    validation: Pairs
-    test: Pairs
-    held_out: Pairs | None
-    everything: Pairs
+    train: P
+    validation: P
+    test: P
+    held_out: P | None
+    everything: P | None
 
     @classmethod
-    def draw(cls, task: Task, hypothesis: Hypothesis, counts: PairCounts, positions: Positions | None) -> "Drawn":
+    def draw(
+        cls,
+        task: Task,
+        hypothesis: Hypothesis,
+        counts: PairCounts,
+        positions: Positions | None,
+        source: tuple[Task, Program] | None = None,
+    ) -> "Drawn[Pairs]":
         """Draw them, by the hypothesis' seed.
+
+        Args:
+            task: of the bases, and of the sources if those come from nowhere else.
+            hypothesis: with its program.
+            counts: how many.
+            positions: intervene only there.
+            source: another task and its program, from which the sources come.
 
         Raises:
             InvalidArgumentError: the pairs to search with are all that the task has.
         """
+        hypothesis = hypothesis.of(task)
         program = task.program(hypothesis.program)
         generator = torch.Generator().manual_seed(hypothesis.seed)
 
         def pairs(n: int, split: str = "train", variables: tuple[str, ...] = hypothesis.variables) -> Pairs:
-            return interchange_pairs(task, program, variables, n, split=split, positions=positions, generator=generator)
+            options: Any = {"split": split, "positions": positions, "generator": generator, "source": source}
+            return interchange_pairs(task, program, variables, n, **options)
 
         train = pairs(counts.train)
         unseen = [pairs(2 * n).without(train) for n in (counts.validation, counts.test)]
@@ -98,11 +171,13 @@ class Drawn:
                     f"train={counts.train} pairs is not allowed: they are all that {task.name} has, and none is left "
                     f"for {name}; ask for fewer"
                 )
-        held_out = pairs(counts.test, "held_out") if task.has_held_out else None
+        both = task.has_held_out and (source is None or source[0].has_held_out)
+        held_out = pairs(counts.test, "held_out") if both else None
         validation, test = (p.rows(slice(0, n)) for p, n in zip(unseen, (counts.validation, counts.test), strict=True))
-        return cls(train, validation, test, held_out, pairs(counts.test, variables=(FULL,)))
+        everything = pairs(counts.test, variables=(FULL,)) if source is None else None
+        return Drawn(train, validation, test, held_out, everything)
 
-    def permuted(self, seed: int) -> "Drawn":
+    def permuted(self, seed: int) -> "Drawn[P]":
         """The same with sources that tell nothing of what follows."""
         generator = torch.Generator().manual_seed(seed)
         sets = {name: getattr(self, name).with_permuted_sources(generator) for name in ("train", "validation", "test")}
@@ -132,7 +207,7 @@ def measured_pairs(
         InvalidArgumentError: "held_out" of a task of which nothing is held out.
     """
     check_name("part", part, ("train", "validation", "test", "held_out"))
-    found = getattr(Drawn.draw(task, hypothesis, counts or PairCounts(), positions), part)
+    found = getattr(Drawn.draw(task, hypothesis.of(task), counts or PairCounts(), positions), part)
     if found is None:
         raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
     return found

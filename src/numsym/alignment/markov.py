@@ -21,14 +21,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym._pyvene import components_of, pv, quiet
-from numsym.alignment.align import frozen
-from numsym.alignment.engines.pyvene import device_of, score
-from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
-from numsym.alignment.statistics import Share
-from numsym.alignment.verdicts import told_apart
-from numsym.errors import InvalidArgumentError, UnknownNameError
+from numsym._pyvene import frozen, locations
+from numsym.alignment.engines.pyvene import Whole, device_of
+from numsym.alignment.pairs import Pairs, told_apart
+from numsym.alignment.search import right
+from numsym.errors import InvalidArgumentError
+from numsym.models.logits import logits_of, model_inputs
+from numsym.models.site import Site, state_sites
+from numsym.shares import Share
 
 CHUNK = 250
 """Pairs that run at a time."""
@@ -77,33 +77,6 @@ class Dependence:
     n: int
 
 
-def state_sites(model: nn.Module) -> list[Site]:
-    """Every site that one position of a model hands on: a recurrent model's states, a transformer's residual stream.
-
-    These are `state` of every layer; or the first block's input and every block's output, from which all keys and
-    values of the position follow.
-
-    Raises:
-        InvalidArgumentError: the model has no components of these names.
-    """
-    names = components_of(model)
-    wanted = next((name for name in ("state", "block_output") if name in names), None)
-    if wanted is None:
-        raise InvalidArgumentError(
-            f"{type(model).__name__} is not allowed: it has neither 'state' nor 'block_output' among its components "
-            f"({', '.join(names)}); name the sites yourself"
-        )
-    sites = [Site("block_input")] if wanted == "block_output" and "block_input" in names else []
-    layer = 0
-    while True:
-        try:
-            Site(wanted, layer).check(model)
-        except UnknownNameError:
-            return sites
-        sites.append(Site(wanted, layer))
-        layer += 1
-
-
 def following(model: nn.Module, sites: Sequence[Site], pairs: Pairs, own: Pairs) -> Following:
     """Exchange the whole of some sites at one position: does behaviour follow the source, or stay with the base?
 
@@ -128,18 +101,10 @@ def following(model: nn.Module, sites: Sequence[Site], pairs: Pairs, own: Pairs)
     )
 
 
-@torch.no_grad()
 def agrees(model: nn.Module, sites: Sequence[Site], pairs: Pairs) -> Bool[Tensor, "batch"]:
     """Which pairs have all of their later predictable tokens right after the exchange of whole sites, on the CPU."""
-    right = []
     with frozen(model):
-        exchange = Exchange(model, sites)
-        for part in _parts(later(pairs), device_of(model)):
-            logits = exchange.logits(
-                (part.base_ids, part.base_mask, part.base_at), (part.source_ids, part.source_mask, part.source_at)
-            )
-            right.append(score(logits[:, :-1][part.scored[:, 1:]], part)[1].cpu())
-    return torch.cat(right)
+        return right(Whole(model, sites), 0, later(pairs))
 
 
 @torch.no_grad()
@@ -162,16 +127,15 @@ def dependence(model: nn.Module, pairs: Pairs, own: Pairs, sites: Sequence[Site]
     _, own = telling(pairs, own)
     state, context = [], []
     with frozen(model):
-        exchange = Exchange(model, state_sites(model) if sites is None else sites)
-        untouched = Exchange(model, [])
+        exchange, untouched = Whole(model, state_sites(model) if sites is None else sites), Whole(model, [])
         for part in _parts(own, device_of(model)):
             base = (part.base_ids, part.base_mask, part.base_at)
             source = (part.source_ids, part.source_mask, part.source_at)
             row, at = part.scored[:, 1:].nonzero().T
             moved = at - part.base_at[row] + part.source_at[row]
-            here = untouched.logits(base, source)[row, at]
-            other_state = exchange.logits(base, source)[row, at]
-            other_context = exchange.logits(_with_context(part), base)[row, moved]
+            here = exchanged_logits(untouched, base, source)[row, at]
+            other_state = exchanged_logits(exchange, base, source)[row, at]
+            other_context = exchanged_logits(exchange, _with_context(part), base)[row, moved]
             state.append(_variation(here, other_state, row, len(part)))
             context.append(_variation(here, other_context, row, len(part)))
     by_state, by_context = (torch.cat(effects).mean().item() for effects in (state, context))
@@ -179,34 +143,19 @@ def dependence(model: nn.Module, pairs: Pairs, own: Pairs, sites: Sequence[Site]
     return Dependence(by_state, by_context, by_state / total if total > 0 else None, len(own))
 
 
-class Exchange:
-    """The whole of several sites exchanged at one position of each example, by pyvene.
+Tokens = tuple[Int[Tensor, "batch _"], Bool[Tensor, "batch _"], Int[Tensor, "batch"]]
+"""Tokens, mask, and one position of each row."""
 
-    Args:
-        model: any that pyvene knows, frozen.
-        sites: none leaves the model as it is.
-    """
 
-    def __init__(self, model: nn.Module, sites: Sequence[Site]):
-        self.model, self.sites = model, list(sites)
-        places = [site.representation(pv.VanillaIntervention(embed_dim=site.check(model))) for site in self.sites]
-        if places:
-            with quiet():
-                self._intervenable = pv.IntervenableModel(pv.IntervenableConfig(places), model)
-            self._intervenable.set_device(device_of(model), set_model=False)
-
-    def logits(
-        self, base: tuple[Tensor, Tensor, Tensor], source: tuple[Tensor, Tensor, Tensor]
-    ) -> Float[Tensor, "batch pos vocab"]:
-        """Logits of the base with the source's values; each is tokens, mask (batch, pos) and positions (batch,)."""
-        (base_ids, base_mask, base_at), (source_ids, source_mask, source_at) = base, source
-        inputs = {"input_ids": base_ids, "attention_mask": base_mask}
-        if not self.sites:
-            return self.model(**inputs)["logits"].float()
-        given = {"input_ids": source_ids, "attention_mask": source_mask}
-        at = [[positions[:, None].tolist()] * len(self.sites) for positions in (source_at, base_at)]
-        _, output = self._intervenable(inputs, [given] * len(self.sites), {"sources->base": (at[0], at[1])})
-        return output["logits"].float()
+def exchanged_logits(exchange: Whole, base: Tokens, source: Tokens) -> Float[Tensor, "batch pos vocab"]:
+    """Logits of the base, with the source's values at their positions."""
+    (ids, mask, at), (source_ids, source_mask, source_at), n = base, source, len(exchange.sites)
+    inputs = model_inputs(exchange.model, ids, mask)
+    if exchange.intervenable is None:
+        return exchange.model(**inputs)["logits"].float()
+    given = model_inputs(exchange.model, source_ids, source_mask)
+    _, output = exchange.intervenable(inputs, [given] * n, locations(source_at, at, n))
+    return logits_of(output).float()
 
 
 def later(pairs: Pairs) -> Pairs:
@@ -236,7 +185,7 @@ def _parts(pairs: Pairs, device: torch.device) -> list[Pairs]:
     return [pairs.rows(slice(start, start + CHUNK)).to(device) for start in range(0, len(pairs), CHUNK)]
 
 
-def _with_context(pairs: Pairs) -> tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"], Int[Tensor, "batch"]]:
+def _with_context(pairs: Pairs) -> Tokens:
     """The source's tokens up to its position, then the base's from after its own: tokens, mask, the position."""
     longest = int((pairs.base_mask.sum(1) - pairs.base_at + pairs.source_at).max())
     position = torch.arange(longest, device=pairs.base_at.device)

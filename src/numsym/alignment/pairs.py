@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from numsym.alignment.drawing import Positions, draw_pairs
 from numsym.errors import check_at_least, check_name
@@ -196,6 +196,16 @@ def unexchanged(task: Task, program: Program, pairs: Pairs, generator: torch.Gen
     own = _continued(task, program, pairs.base_ids, pairs.base_at, state, generator)
     own |= {"state": state, "changed": torch.zeros_like(pairs.changed), "source_value": pairs.base_value}
     return replace(pairs, **own).rows(slice(None))
+
+
+def told_apart(first: Pairs, second: Pairs) -> Bool[Tensor, "batch"]:
+    """On which rows of the same trials two counterfactuals differ in a predictable token, or in where one is."""
+    length = max(first.base_ids.shape[1], second.base_ids.shape[1])
+    said = []
+    for pairs in (first, second):
+        tokens = torch.where(pairs.scored, pairs.base_ids, -1)
+        said.append(nn.functional.pad(tokens, (0, length - tokens.shape[1]), value=-1))
+    return (said[0] != said[1]).any(1).cpu()
 
 
 def _continued(

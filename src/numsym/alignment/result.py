@@ -1,23 +1,22 @@
 """What a search found, how far to believe it, and where it is kept."""
 
-import hashlib
 import os
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from numsym._pyvene import Intervenable, load, pv, quiet, save
+from numsym._pyvene import frozen, intervenable, pv, save
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
-from numsym.alignment.statistics import Share, shares_by
-from numsym.errors import ModelMismatchError
-from numsym.storage import new_folder, read_json, write_json
-
-RESULT_FILE = "result.json"
+from numsym.alignment.stored import read_intervention, write_intervention
+from numsym.errors import InvalidArgumentError
+from numsym.models.site import Site
+from numsym.models.weights import check_hash
+from numsym.results import Result, left_out, read_result
+from numsym.shares import Share, shares_by
+from numsym.storage import new_folder
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Measurement:
         )
 
 
-@dataclass(frozen=True)
-class AlignmentResult:
+@dataclass(frozen=True, repr=False)
+class AlignmentResult(Result):
     """One alignment of one or several variables, with its controls.
 
     IIA is the share of trials in which all predictable tokens after the exchange match the counterfactual, on pairs
@@ -77,8 +76,8 @@ class AlignmentResult:
         controls: name -> share; see `numsym.alignment.controls`. A control that was not run is not there.
         records: the course of the search.
         model_hash: of the weights that the alignment was fitted to.
-        intervention: the learned pyvene intervention.
-        model: the model it was fitted to.
+        intervention: the learned pyvene intervention; `None` in a result that was read without its model.
+        model: the model it was fitted to; likewise.
     """
 
     task: str
@@ -98,8 +97,10 @@ class AlignmentResult:
     controls: dict[str, Share]
     records: list[dict[str, float | int]] = field(repr=False)
     model_hash: str = field(repr=False)
-    intervention: pv.Intervention = field(repr=False, compare=False)
-    model: nn.Module = field(repr=False, compare=False)
+    intervention: Any = left_out()
+    model: Any = left_out()
+
+    name: ClassVar[str] = "alignment"
 
     @property
     def iia(self) -> float:
@@ -135,83 +136,71 @@ class AlignmentResult:
         """
         model = self.model if model is None else model
         check_hash(model, self.model_hash)
-        with quiet():
-            config = pv.IntervenableConfig([self.site.representation(self.intervention)])
-            intervenable = Intervenable(config, model)
-        intervenable.set_device(next(model.parameters()).device, set_model=False)
-        return intervenable
+        return intervenable(model, [self.site.representation(self.intervention)])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the intervention, as plain values for JSON."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("intervention", "model")}
-        return plain(kept)
+    @property
+    def title(self) -> str:
+        """Task and what was aligned."""
+        return f"{self.task}: IIA in percent, with 95 % intervals"
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write a new folder in pyvene's format, with `result.json` beside.
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: what was aligned, its IIA, and its controls."""
+        return [
+            {
+                "program": self.program,
+                "variable": ", ".join(self.variables),
+                "function": self.alignment,
+                "k": self.subspace_dim,
+                "site": str(self.site),
+                "iia": self.test.iia,
+                "heldout_iia": None if self.held_out is None else self.held_out.iia,
+                **self.controls,
+                "free_running": self.free_running,
+                "tokens_off": self.tokens_off,
+                "steps": self.steps,
+                "converged": self.converged,
+            }
+        ]
+
+    def write(self, folder: Path) -> None:
+        """Write `result.json`, and the intervention as safetensors and JSON."""
+        write_intervention(self.intervention, folder)
+        super().write(folder)
+
+    def _check_whole(self) -> None:
+        if self.model is None:
+            raise InvalidArgumentError(
+                "model=None is not allowed: this result was read without its model; load it with it"
+            )
+
+    def save_pyvene(self, path: str | os.PathLike) -> None:
+        """Write a new folder in pyvene's own format, whose tensors are pickled, with `result.json` beside.
 
         `pv.IntervenableModel.load(path, model)` loads the intervention, `AlignmentResult.load` all of it.
 
         Raises:
             RunFolderError: `path` exists.
+            InvalidArgumentError: this result was read without its model.
         """
-        intervenable = self.intervenable()
-        with new_folder(path) as folder:
-            save(intervenable, folder)
-            write_json(folder / RESULT_FILE, self.to_dict())
+        self._check_whole()
+        with new_folder(path) as folder, frozen(self.model):
+            save(self.intervenable(), folder)
+            super().write(folder)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, model: nn.Module) -> "AlignmentResult":
-        """Read what `save` wrote.
+    def load(cls, path: str | os.PathLike, model: nn.Module | None = None) -> "AlignmentResult":
+        """Read what `save` or `save_pyvene` wrote; without the model, its numbers.
+
+        Nothing is unpickled, or with `weights_only=True` where pyvene wrote it, and nothing is imported that a file
+        names.
 
         Raises:
+            InvalidArgumentError: there is none, or its intervention cannot be read.
             ModelMismatchError: `model` does not have the weights that the alignment was fitted to.
         """
-        read = read_json(Path(path) / RESULT_FILE)
+        read = read_result(path, cls.__name__)
+        if model is None:
+            return cls.from_dict(read)
         check_hash(model, read["model_hash"])
-        intervenable = load(Path(path), model)
-        read |= {name: _measurement(read[name]) for name in ("test", "held_out")}
-        read["free_running"] = read["free_running"] and Share(**read["free_running"])
-        read["controls"] = {name: Share(**share) for name, share in read["controls"].items()}
-        read |= {"variables": tuple(read["variables"]), "site": Site(**read["site"])}
-        return cls(**read, intervention=next(iter(intervenable.interventions.values())), model=model)
-
-
-def _measurement(read: dict[str, Any] | None) -> Measurement | None:
-    if read is None:
-        return None
-    graded = {
-        name: {int(key): Share(**share) for key, share in groups.items()}
-        for name, groups in read.items()
-        if name.startswith("by_")
-    }
-    changed = read.get("changed")
-    return Measurement(iia=Share(**read["iia"]), changed=None if changed is None else Share(**changed), **graded)
-
-
-def plain(value: Any) -> Any:
-    """As JSON has it: dataclasses as dictionaries, keys as text."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = {item.name: getattr(value, item.name) for item in fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def hash_of(model: nn.Module) -> str:
-    """SHA-256 of a model's parameters and buffers, by name; the same on every device."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        if isinstance(value, Tensor):
-            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def check_hash(model: nn.Module, expected: str) -> None:
-    """Raise `ModelMismatchError` unless the model has these weights."""
-    found = hash_of(model)
-    if found != expected:
-        raise ModelMismatchError(
-            f"model with hash {found[:12]} is not allowed: the alignment was fitted to weights with hash "
-            f"{expected[:12]}; load those, or align again"
-        )
+        intervention = read_intervention(Path(path)).to(next(model.parameters()).device)
+        return cls.from_dict(read, intervention=intervention, model=model)

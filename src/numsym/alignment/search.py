@@ -2,20 +2,42 @@
 
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.pairs import Pairs
+from numsym.programs import Program
+
+if TYPE_CHECKING:
+    from numsym.alignment.engines.free_running import FreeRun
 
 LAST_TEMPERATURE = 0.1
 """Of a learned mask at the end of a search, in coordinates: all but one or two are then in or out."""
 
 
 @runtime_checkable
-class Engine(Protocol):
-    """What the search needs of a route through the model; `PyveneEngine` is the reference."""
+class Measures(Protocol):
+    """What makes exchanges and scores what follows: all that is needed to say which pairs are `right`."""
+
+    def prepare(self, pairs: Any) -> Any:
+        """What can be computed ahead."""
+
+    def measure(self, prepared: list[Any], rows: list[Tensor], alive: list[int]) -> tuple[Tensor, list[Tensor]]:
+        """Losses (alive,) and which pairs are right (batch,), of prepared pairs and rows for each of `alive`."""
+
+
+@runtime_checkable
+class Engine(Measures, Protocol):
+    """What the search needs of a route through the model; `PyveneEngine` is the reference.
+
+    Attributes:
+        name: in results.
+        interventions: one per alignment; the search leaves in them what it found.
+    """
 
     name: str
     interventions: list[pv.Intervention]
@@ -26,12 +48,6 @@ class Engine(Protocol):
     def boundaries(self) -> list[Tensor]:
         """The learned boundaries, whose size is a part of the loss."""
 
-    def prepare(self, pairs: Any) -> Any:
-        """What can be computed ahead."""
-
-    def measure(self, prepared: list[Any], rows: list[Tensor], alive: list[int]) -> tuple[Tensor, list[Tensor]]:
-        """Losses (alive,) and which pairs are right (batch,), of prepared pairs and rows for each of `alive`."""
-
     def set_temperature(self, index: int, temperature: float) -> None:
         """Set how soft a learned mask is."""
 
@@ -40,6 +56,11 @@ class Engine(Protocol):
 
     def restore(self, index: int, snapshot: dict[str, Tensor]) -> None:
         """Set one alignment back to a copy."""
+
+    def free_running(
+        self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+    ) -> "FreeRun | None":
+        """What the model does by itself after the exchange; `None` where the engine cannot let it run on."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +78,7 @@ class SearchSettings:
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
     """
 
-    max_steps: int = 5000
+    max_steps: int = 2000
     batch_size: int = 128
     learning_rate: float | int = 1e-3
     check_every: int = 100
@@ -152,13 +173,18 @@ def _update(
     run.converged = record["iia"] >= settings.stop_at
 
 
+def right(engine: Measures, index: int, pairs: Any) -> Bool[Tensor, "batch"]:
+    """Which of some pairs one alignment gets right, on the CPU: all of their predictable tokens are the program's."""
+    return correct(engine, index, engine.prepare(pairs), len(pairs))
+
+
 @torch.no_grad()
-def correct(engine: Engine, index: int, prepared: Any, n: int, chunk: int = 1000) -> Tensor:
-    """Which of `n` prepared pairs one alignment gets right, (n,) bool on the CPU."""
+def correct(engine: Measures, index: int, prepared: Any, n: int, chunk: int = 1000) -> Bool[Tensor, "batch"]:
+    """`right`, of `n` pairs that are prepared already."""
     return torch.cat([engine.measure([prepared], [rows], [index])[1][0].cpu() for rows in torch.arange(n).split(chunk)])
 
 
-def iia(engine: Engine, index: int, prepared: Any, n: int) -> float:
+def iia(engine: Measures, index: int, prepared: Any, n: int) -> float:
     """The share of `n` prepared pairs that one alignment gets right."""
     return correct(engine, index, prepared, n).float().mean().item()
 

@@ -1,6 +1,7 @@
 """Circles in the embeddings: pairs of principal components that turn at one frequency, and isolating one of them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,12 @@ from torch import Tensor
 
 from numsym.circuits.adder import Adder, ModularModel, as_adder, check_odd
 from numsym.circuits.circularity import frequency_shares, principal_components
-from numsym.errors import InvalidArgumentError, check_between, check_name
+from numsym.errors import InvalidArgumentError, check_at_least, check_between, check_name
+from numsym.figures import drawing, panels
+from numsym.results import Result, beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,79 @@ class Circle:
         """The frequency whose double this is modulo p, as 1..(p-1)/2: which circle this one may accompany."""
         half = self.frequency * (self.p + 1) // 2 % self.p
         return min(half, self.p - half)
+
+    @property
+    def walk(self) -> list[int]:
+        """The tokens in the order of their angle: once round the circle, in steps of one p-th of a turn."""
+        return sorted(range(self.p), key=lambda t: t * self.frequency % self.p)
+
+    def row(self) -> dict[str, Any]:
+        """Its numbers, as a part of a table's row."""
+        components = " ".join(map(str, self.components))
+        return {"frequency": self.frequency, "components": components, "variance": self.variance}
+
+
+@dataclass(frozen=True, repr=False)
+class Circles(Result):
+    """The circles of an embedding, with the tokens on them.
+
+    Attributes:
+        circles: the largest first.
+        points: where each token stands on the two components of each circle, in units of the embedding.
+    """
+
+    circles: list[Circle]
+    points: Float[Tensor, "circle p 2"] = beside()
+
+    name: ClassVar[str] = "circles"
+
+    @property
+    def title(self) -> str:
+        """What the rows are."""
+        return "circles of the embeddings"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a circle: frequency, components, their share of the variance, and how pure the circle is."""
+        return [{**circle.row(), "share": circle.share} for circle in self.circles]
+
+    def figure(self) -> "Figure | None":
+        """The tokens of each circle, written as numbers, joined in steps of one turn; `None` without a circle."""
+        if not self.circles:
+            return None
+        with drawing() as plt:
+            figure, axes = panels(plt, len(self.circles), min(3, len(self.circles)), size=3.6)
+            for axis, circle, points in zip(axes, self.circles, self.points.tolist(), strict=True):
+                x, y = zip(*points, strict=True)
+                walk = [*circle.walk, circle.walk[0]]
+                axis.plot([x[t] for t in walk], [y[t] for t in walk], color="0.85", zorder=0)
+                for t in range(circle.p):
+                    axis.text(x[t], y[t], str(t), ha="center", va="center", fontsize=6)
+                i, j = circle.components
+                reach = 1.12 * max(map(abs, x + y))
+                axis.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=f"component {i}", ylabel=f"component {j}")
+                axis.set_aspect("equal")
+                axis.set_title(f"frequency {circle.frequency}: {100 * circle.variance:.0f} % of the variance")
+        return figure
+
+
+def embedded_circles(model: Adder | ModularModel, *, most: int = 6) -> Circles:
+    """The circles of `find_circles` and the tokens on them.
+
+    Args:
+        model: a modular adder.
+        most: the largest circles that are kept.
+
+    Raises:
+        InvalidArgumentError: `most` is below 1, or p is even.
+    """
+    check_at_least("most", most, 1)
+    adder = as_adder(model)
+    circles = find_circles(adder)[:most]
+    scores, sizes, _ = principal_components(adder.joint_embeddings())
+    # The components are of both operands side by side: with one vocabulary, its embedding twice.
+    table = scores * sizes / 2**0.5
+    kept = [table[:, list(circle.components)] for circle in circles]
+    return Circles(circles, torch.stack(kept) if kept else table.new_zeros(0, adder.p, 2))
 
 
 def find_circles(

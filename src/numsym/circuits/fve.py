@@ -1,7 +1,8 @@
 """Which formula the logits of one circle follow: Clock, Pizza, Pizza' or accompanied Pizza ([P] sections 2 to 4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,12 @@ from torch import Tensor
 from numsym.circuits.adder import Adder, ModularModel, as_adder
 from numsym.circuits.circles import Circle, find_circles, isolate, remove
 from numsym.errors import InvalidArgumentError
+from numsym.figures import COLOURS, drawing
+from numsym.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def clock(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -46,9 +53,17 @@ FORMULAS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 """The formulas by name, functions of the angles of a, b and c."""
 
+SHOWN = {
+    "clock": ("Clock", COLOURS[0]),
+    "pizza": ("Pizza", COLOURS[1]),
+    "pizza_prime": ("Pizza'", COLOURS[5]),
+    "accompanied_pizza": ("accompanied Pizza", COLOURS[2]),
+}
+"""Label and colour of each formula, the same in every figure."""
 
-@dataclass(frozen=True)
-class CircleFit:
+
+@dataclass(frozen=True, repr=False)
+class CircleFit(Result):
     """How well each formula explains the logits of one circle.
 
     Attributes:
@@ -63,6 +78,22 @@ class CircleFit:
     fve: dict[str, float]
     removal: dict[str, float]
 
+    name: ClassVar[str] = "fve"
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return "share of the logits' variance that a formula explains: of the circle alone, and by its removal"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: the circle, the FVE of each formula alone and by removal, and the best of each."""
+        removal = {f"removal_{name}": value for name, value in self.removal.items()}
+        return [{**self.circle.row(), **self.fve, "best": self.best, **removal, "best_removal": self.best_removal}]
+
+    def figure(self) -> "Figure":
+        """Bars, as `fve_figure` draws them for several circles."""
+        return fve_figure([self])
+
     @property
     def best(self) -> str:
         """The formula that explains most of the circle alone."""
@@ -72,6 +103,33 @@ class CircleFit:
     def best_removal(self) -> str:
         """The formula that explains most of the difference that the circle makes."""
         return max(self.removal, key=self.removal.__getitem__)
+
+
+def fve_figure(fits: Sequence[CircleFit]) -> "Figure":
+    """Bars of the FVE of every circle by every formula, alone (above) and by removal (below); those below 0 are cut."""
+    with drawing(**{"axes.grid": False}) as plt:
+        size = (max(5.0, 1.3 * len(fits) + 1.5), 5.4)
+        figure, (above, below) = plt.subplots(2, sharex=True, figsize=size, layout="constrained")
+        _bars(above, [fit.fve for fit in fits])
+        _bars(below, [fit.removal for fit in fits])
+        above.set_title("logits of the circle alone", loc="left")
+        below.set_title("difference that the circle makes", loc="left")
+        below.set_xticks(range(len(fits)), [f"frequency {fit.circle.frequency}" for fit in fits])
+        figure.supylabel("variance explained (%)")
+        figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+def _bars(axes: "Axes", rows: Sequence[dict[str, float]]) -> None:
+    width = 0.8 / len(SHOWN)
+    for i, (name, (label, colour)) in enumerate(SHOWN.items()):
+        places = [n + (i - 1.5) * width for n in range(len(rows))]
+        values = [100 * row[name] for row in rows]
+        axes.bar(places, [max(v, 0) for v in values], width, label=label, color=colour)
+        for place, value in zip(places, values, strict=True):
+            text = f"{value:.0f}" if value > 0 else "<0"
+            axes.text(place, max(value, 0) + 1, text, ha="center", va="bottom", fontsize=6, color=colour)
+    axes.set_ylim(0, 108)
 
 
 def fit_circles(

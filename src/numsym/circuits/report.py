@@ -1,13 +1,18 @@
 """All measures of one modular adder together, and the verdict that they support."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from numsym.circuits.adder import Adder, ModularModel, as_adder
 from numsym.circuits.circularity import circularity
-from numsym.circuits.fve import CircleFit, fit_circles
+from numsym.circuits.fve import CircleFit, fit_circles, fve_figure
 from numsym.circuits.irrelevance import distance_irrelevance
 from numsym.circuits.symmetricity import gradient_symmetricity
+from numsym.figures import COLOURS, drawing
+from numsym.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Verdict = Literal["Pizza", "Clock", "in between", "not circular", "does not add"]
 
@@ -18,8 +23,8 @@ PIZZA_IRRELEVANCE, CLOCK_IRRELEVANCE = 0.4, 0.6
 """Where a verdict falls. These bounds are numsym's: [P] draws the phase diagram and names no thresholds."""
 
 
-@dataclass(frozen=True)
-class CircuitMetrics:
+@dataclass(frozen=True, repr=False)
+class CircuitMetrics(Result):
     """The three metrics of [P] (section 4), and how often the network is right.
 
     Attributes:
@@ -33,6 +38,37 @@ class CircuitMetrics:
     gradient_symmetricity: float
     distance_irrelevance: float
     circularity: float
+
+    name: ClassVar[str] = "circuit_metrics"
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return "Clock or Pizza"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row: the verdict and the numbers behind it."""
+        return [self.to_dict()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict too."""
+        return {"verdict": self.verdict, **super().to_dict()}
+
+    def figure(self) -> "Figure":
+        """The network as a point of the plane of [P] figure 6, with where the verdicts Pizza and Clock fall."""
+        with drawing() as plt:
+            figure, axes = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
+            regions = (
+                ("Pizza", 0.0, PIZZA_IRRELEVANCE, PIZZA_SYMMETRICITY, 1.0),
+                ("Clock", CLOCK_IRRELEVANCE, 1.0, -1.0, CLOCK_SYMMETRICITY),
+            )
+            for colour, (name, left, right, low, high) in zip(COLOURS, regions, strict=False):
+                axes.fill_between([left, right], low, high, color=colour, alpha=0.15, linewidth=0)
+                axes.text(right - 0.02, max(low, 0) + 0.01, name, color=colour, ha="right", va="bottom")
+            axes.plot([self.distance_irrelevance], [self.gradient_symmetricity], "o", color="black")
+            axes.set(xlabel="distance irrelevance", ylabel="gradient symmetricity", title=self.verdict)
+            axes.set(xlim=(0, 1.02), ylim=(min(-0.05, self.gradient_symmetricity - 0.05), 1.05))
+        return figure
 
     @property
     def verdict(self) -> Verdict:
@@ -52,12 +88,14 @@ class CircuitMetrics:
         return "in between"
 
 
-@dataclass(frozen=True)
-class CircuitReport:
+@dataclass(frozen=True, repr=False)
+class CircuitReport(Result):
     """The metrics, and how well each formula explains each circle."""
 
     metrics: CircuitMetrics
     circles: list[CircleFit]
+
+    name: ClassVar[str] = "fve"
 
     @property
     def line(self) -> str:
@@ -76,24 +114,31 @@ class CircuitReport:
             f" distance irrelevance {m.distance_irrelevance:.2f}, circularity {m.circularity:.3f}{fits}"
         )
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row a circle: frequency, components, variance, the FVE of each formula alone and by removal."""
-        return [
-            {
-                "frequency": fit.circle.frequency,
-                "components": list(fit.circle.components),
-                "variance": fit.circle.variance,
-                **fit.fve,
-                "best": fit.best,
-                "removal": fit.removal,
-                "best_removal": fit.best_removal,
-            }
-            for fit in self.circles
-        ]
+    @property
+    def title(self) -> str:
+        """What the rows are."""
+        return "share of the logits' variance that each formula explains"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Everything as numbers, strings and lists, ready for JSON."""
-        return {"verdict": self.metrics.verdict, **asdict(self.metrics), "circles": self.rows()}
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a circle: frequency, components, variance, the FVE of each formula alone and by removal."""
+        return [row for fit in self.circles for row in fit.rows()]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """The metrics, and what explains each circle: alone, and by its removal."""
+        shown: dict[str, list[dict[str, Any]]] = {self.metrics.title: self.metrics.rows()}
+        for what, of in (("of the circle alone", "fve"), ("of the difference that the circle makes", "removal")):
+            rows = [{**fit.circle.row(), **getattr(fit, of)} for fit in self.circles]
+            if rows:
+                shown[f"{self.title}, {what}"] = rows
+        return shown
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sentence too."""
+        return {"line": self.line, **super().to_dict()}
+
+    def figure(self) -> "Figure | None":
+        """Bars of the FVE; `None` without a circle."""
+        return fve_figure(self.circles) if self.circles else None
 
 
 def circuit_metrics(model: Adder | ModularModel, *, triples: int | str = 100) -> CircuitMetrics:

@@ -7,6 +7,7 @@ accompanies it, still says where a was, until it is turned as well.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -16,10 +17,15 @@ from numsym.circuits.adder import Adder, ModularModel, as_adder
 from numsym.circuits.circles import Circle, find_circles
 from numsym.circuits.circularity import principal_components
 from numsym.errors import InvalidArgumentError, check_name
+from numsym.figures import COLOURS, drawing
+from numsym.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Following:
+@dataclass(frozen=True, repr=False)
+class Turning(Result):
     """What turning some circles of operand a does, over all pairs and shifts.
 
     Attributes:
@@ -37,6 +43,57 @@ class Following:
     follows: float
     stays: float
     answers: float
+
+    name: ClassVar[str] = "turning"
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return "some circles of a turned as if a were a + s: mean cosine of the logits' phase with that of a + s + b"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row."""
+        return [{**self.to_dict(), "turned": ", ".join(map(str, self.turned))}]
+
+    def figure(self) -> "Figure":
+        """As `Rotations` draws it."""
+        return Rotations([self]).figure()
+
+
+@dataclass(frozen=True, repr=False)
+class Rotations(Result):
+    """What turning the circles of one adder does: each alone, each with its company, and all of them."""
+
+    turnings: list[Turning]
+
+    name: ClassVar[str] = "turning"
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return self.turnings[0].title if self.turnings else "no circle to turn"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row what was turned."""
+        return [row for turning in self.turnings for row in turning.rows()]
+
+    def figure(self) -> "Figure":
+        """A line what was turned: how far the logits follow, how far they stay, and how often the answer follows."""
+        shown = {
+            "follows": "phase follows a + s + b",
+            "stays": "phase stays at a + b",
+            "answers": "answer is a + s + b",
+        }
+        rows = list(enumerate(reversed(self.turnings)))
+        with drawing() as plt:
+            figure, axes = plt.subplots(figsize=(5.2, 1.3 + 0.3 * len(rows)), layout="constrained")
+            for colour, marker, (key, label) in zip(COLOURS, "osD", shown.items(), strict=False):
+                values = [getattr(turning, key) for _, turning in rows]
+                axes.plot(values, range(len(rows)), marker, color=colour, markersize=5, label=label)
+            axes.set_yticks(range(len(rows)), [", ".join(map(str, turning.turned)) for _, turning in rows])
+            axes.set(ylabel="circles turned", xlabel="mean cosine; share of answers", ylim=(-0.6, len(rows) - 0.4))
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7)
+        return figure
 
 
 def shift_circles(model: Adder | ModularModel, circles: Iterable[Circle], shift: int, *, operand: str = "a") -> Adder:
@@ -69,9 +126,7 @@ def shift_circles(model: Adder | ModularModel, circles: Iterable[Circle], shift:
     return replace(adder, embed_a=turned.embed_a) if operand == "a" else replace(adder, embed_b=turned.embed_b)
 
 
-def following(
-    model: Adder | ModularModel, circles: Sequence[Circle], *, shifts: Sequence[int] | None = None
-) -> Following:
+def turn(model: Adder | ModularModel, circles: Sequence[Circle], *, shifts: Sequence[int] | None = None) -> Turning:
     """Turn `circles` of operand a and read the phase of the logits at the frequency of the first one.
 
     Args:
@@ -89,7 +144,7 @@ def following(
     turned = [shift_circles(adder, circles, shift).table() for shift in shifts]
     frequency, sums = circles[0].frequency, adder.pairs().sum(1)
     moved = [sums + shift for shift in shifts]
-    return Following(
+    return Turning(
         frequency=frequency,
         turned=tuple(circle.frequency for circle in circles),
         before=_agreement(adder.table(), sums, frequency),
@@ -102,8 +157,12 @@ def following(
     )
 
 
-def rotation_table(model: Adder | ModularModel, *, shifts: Sequence[int] | None = None) -> list[Following]:
+def rotation_table(model: Adder | ModularModel, *, shifts: Sequence[int] | None = None) -> Rotations:
     """Each circle turned alone, each with the circle of doubled frequency where there is one, and all of them.
+
+    Args:
+        model: a modular adder.
+        shifts: by how much; by default every shift 1..p-1.
 
     Raises:
         InvalidArgumentError: there is no circle, or p is even.
@@ -112,12 +171,12 @@ def rotation_table(model: Adder | ModularModel, *, shifts: Sequence[int] | None 
     circles = find_circles(adder)
     rows = []
     for circle in circles:
-        rows.append(following(adder, [circle], shifts=shifts))
+        rows.append(turn(adder, [circle], shifts=shifts))
         company = [other for other in circles if other.half_frequency == circle.frequency]
         if company:
-            rows.append(following(adder, [circle, *company], shifts=shifts))
-    rows.append(following(adder, circles, shifts=shifts))
-    return rows
+            rows.append(turn(adder, [circle, *company], shifts=shifts))
+    rows.append(turn(adder, circles, shifts=shifts))
+    return Rotations(rows)
 
 
 def _agreement(table: Float[Tensor, "p p p"], target: Int[Tensor, "pairs"], frequency: int) -> float:

@@ -31,11 +31,9 @@ def gradient_symmetricity(model: Adder | ModularModel, *, triples: int | str = 1
         ModelMismatchError: the logits are not one for each answer.
     """
     adder = as_adder(model)
-    if triples == "all":
-        return _over_all(adder)
+    check_triples(adder.p, triples)
     if isinstance(triples, str):
-        raise InvalidArgumentError(f"triples={triples!r} is not allowed: it must be 'all' or a number")
-    check_between("triples", triples, 1, adder.p**3, why="there are p^3 triples")
+        return _over_all(adder)
     chosen = drawn_triples(adder.p, triples, seed).to(adder.embed_a.device)
     total = 0.0
     for part in chosen.split(PAIRS_AT_ONCE):
@@ -44,6 +42,14 @@ def gradient_symmetricity(model: Adder | ModularModel, *, triples: int | str = 1
             picked = adder.evaluate(embed_a, embed_b).gather(1, part[:, 2:])
         total += _cosines(picked.sum(), embed_a, embed_b, keep=False).item()
     return total / triples
+
+
+def check_triples(p: int, triples: int | str) -> None:
+    """Raise `InvalidArgumentError` unless `triples` is "all" or in 1..p^3."""
+    if isinstance(triples, str) and triples != "all":
+        raise InvalidArgumentError(f"triples={triples!r} is not allowed: it must be 'all' or a number")
+    if not isinstance(triples, str):
+        check_between("triples", triples, 1, p**3, why="there are p^3 triples")
 
 
 @lru_cache(maxsize=16)

@@ -1,47 +1,27 @@
-"""What a run shows: a progress line while it works, a table at the end."""
+"""What a run shows: a progress line while it works, tables at the end, figures as files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from numsym.alignment import AlignmentResult, Comparison, Difference, Share
-from numsym.alignment.verdicts import MINDED
+from numsym.results import Result, formatted
+from numsym.run import Stage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 console = Console()
-
-MEANING = """\
-IIA: the share of trials in which every predictable token after the exchange is
-the one the program says (teacher-forced), on pairs that were not trained on.
-floor: no exchange. ceiling: the whole state exchanged, all variables with it."""
-
-CONTROLS_MEANING = """\
-What a map reaches by itself: permuted, the same search with sources that tell
-nothing; untrained, the same search on fresh weights; neurons, k single ones.
-off: tokens too many or too few, on average, when the model runs on by itself."""
-
-SWITCHED_OFF = """\
-The controls were switched off: a dash was not measured.
-off: tokens too many or too few, on average, when the model runs on by itself."""
-
-COMPARED = """\
-All on the same trials and positions; only the counterfactual differs.
-above: surely above its floor, permuted and untrained controls.
-A program is scored by its worst variable; "full" does not count, since programs
-often agree on what follows when everything is exchanged.
-apart: pairs on which the best program's worst variable and this one differ;
-difference: of their IIAs on all pairs, and on those."""
-
-CONTROLS = ("permuted", "untrained", "neurons")
 
 # No frame: seven columns with intervals fit a terminal of 80.
 PLAIN: Any = {"title_justify": "left", "title_style": "bold", "box": None, "pad_edge": False}
 
 
-class Stage:
+class Line(Stage):
     """One line of progress."""
 
     def __init__(self, progress: Progress, task: Any):
@@ -54,126 +34,51 @@ class Stage:
 
 
 @contextmanager
-def stage(title: str, steps: int) -> Iterator[Stage]:
+def stage(title: str, steps: int, *, quiet: bool = False) -> Iterator[Stage]:
     """A line that shows how far a stage of `steps` steps is, and stays when it is done."""
+    if quiet:
+        yield Stage()
+        return
     columns = (TextColumn("{task.description:<12}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[numbers]}"), console=console) as progress:
-        yield Stage(progress, progress.add_task(title, total=steps, numbers=""))
+        yield Line(progress, progress.add_task(title, total=steps, numbers=""))
 
 
-def share(value: Share | None, digits: int = 1) -> str:
-    """A share in percent with its interval, or a dash where it was not measured."""
-    if value is None:
-        return "-"
-    return f"{100 * value.value:.{digits}f} [{100 * value.low:.{digits}f}, {100 * value.high:.{digits}f}]"
-
-
-def percent(value: Share | None) -> str:
-    """A share in percent, or a dash where it was not measured."""
-    return "-" if value is None else f"{100 * value.value:.1f}"
-
-
-def show(results: Sequence[AlignmentResult]) -> None:
-    """Both tables, and what they mean."""
-    ran = any(name in result.controls for result in results for name in CONTROLS)
-    for table, meaning in ((results_table, MEANING), (controls_table, CONTROLS_MEANING if ran else SWITCHED_OFF)):
-        console.print()
-        console.print(table(results))
-        console.print(meaning, style="dim", highlight=False)
+def show(result: Result) -> None:
+    """A result's tables, and what they mean."""
+    for title, rows in result.tables().items():
+        if rows:
+            console.print()
+            console.print(table(title, rows))
+    if result.notes:
+        console.print(result.notes, style="dim", highlight=False)
     console.print()
 
 
-def show_comparison(found: Comparison) -> None:
-    """The hypotheses, the programs, and the answer."""
-    for table in (hypotheses_table(found), verdicts_table(found)):
-        console.print()
-        console.print(table)
-    console.print(COMPARED, style="dim", highlight=False)
-    console.print()
-    for one in found.verdicts:
-        console.print(f"[bold]{one.program}[/] {one.verdict}: {one.why}", highlight=False)
-    console.print()
-
-
-def hypotheses_table(found: Comparison) -> Table:
-    """One row a hypothesis: IIA, held-out IIA, its controls, and whether it is above them."""
-    table = Table(title=f"{found.task}: IIA in percent, with 95 % intervals", **PLAIN)
-    table.add_column("hypothesis", no_wrap=True)
-    for heading in ("IIA", "held-out", *MINDED, "above"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for one in found.hypotheses:
-        above = "-" if one.above_controls is None else "yes" if one.above_controls else "no"
-        controls = [percent(one.controls.get(name)) for name in MINDED]
-        table.add_row(one.name, share(one.iia, 0), percent(one.held_out), *controls, above)
-    return table
-
-
-def verdicts_table(found: Comparison) -> Table:
-    """One row a program, from the best to the worst: its worst variable, and that against the best program's."""
-    table = Table(title="programs", **PLAIN)
-    for heading in ("program", "worst", "IIA", "apart", "difference", "where apart", "verdict"):
-        table.add_column(heading, no_wrap=True, justify="left" if heading in ("program", "worst") else "right")
-    for one in found.verdicts:
-        seen = one.contrast
-        apart = "" if seen is None else f"{100 * seen.told_apart:.0f} %"
-        differences = ["", ""] if seen is None else [difference(d) for d in (seen.difference, seen.difference_apart)]
-        table.add_row(one.program, one.worst, percent(one.iia), apart, *differences, one.verdict)
-    return table
-
-
-def difference(value: Difference | None) -> str:
-    """A difference of shares in percent with its interval, or a dash where there were no pairs."""
-    if value is None:
-        return "-"
-    return f"{100 * value.value:.0f} [{100 * value.low:.0f}, {100 * value.high:.0f}]"
-
-
-def results_table(results: Sequence[AlignmentResult]) -> Table:
-    """One row an alignment: function, variable, k, IIA, held-out IIA, floor, ceiling; shares in percent."""
-    table = _table(f"{results[0].task}: IIA in percent, with 95 % intervals")
-    for heading in ("IIA", "held-out IIA", "floor", "ceiling"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for result in results:
-        measured = [share(result.test.iia), share(None if result.held_out is None else result.held_out.iia)]
-        table.add_row(*_what(result), *measured, *(percent(result.controls.get(c)) for c in ("floor", "ceiling")))
-    return table
-
-
-def controls_table(results: Sequence[AlignmentResult]) -> Table:
-    """One row an alignment: what the same search makes of the same map where there is nothing to find."""
-    table = _table("controls")
-    for heading in (*CONTROLS, "steps", "converged", "off"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for result in results:
-        shares = [percent(result.controls.get(name)) for name in CONTROLS]
-        off = "-" if result.tokens_off is None else f"{result.tokens_off:.2f}"
-        table.add_row(*_what(result), *shares, str(result.steps), "yes" if result.converged else "no", off)
-    return table
-
-
-def show_rows(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A table of any rows with the same keys; shares in percent with their intervals, numbers to three digits."""
-    table = Table(title=title, **PLAIN)
-    for heading, value in rows[0].items():
-        table.add_column(heading, justify="left" if isinstance(value, str) else "right")
+def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows with the same keys as they are shown; words to the left, numbers to the right."""
+    made = Table(title=title, **PLAIN)
+    for heading in rows[0]:
+        words = any(isinstance(row[heading], str) and any(map(str.isalpha, row[heading])) for row in rows)
+        made.add_column(heading, justify="left" if words else "right", no_wrap=heading != "why")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console.print()
-    console.print(table)
+        made.add_row(*(formatted(value) for value in row.values()))
+    return made
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, Share):
-        return share(value, 0)
-    return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys as a Markdown table."""
+    lines = [list(rows[0]), ["---"] * len(rows[0])]
+    lines += [[formatted(value).replace("|", "\\|").replace("\n", " ") for value in row.values()] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _table(title: str) -> Table:
-    table = Table(title=title, **PLAIN)
-    for heading in ("function", "variable", "k"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading == "k" else "left")
-    return table
+def write(figure: "Figure", path: Path) -> Path:
+    """Save as PNG in one step, and close the figure."""
+    import matplotlib.pyplot as plt
 
-
-def _what(result: AlignmentResult) -> tuple[str, str, str]:
-    return result.alignment, ", ".join(result.variables), str(result.subspace_dim)
+    temporary = path.with_name(f".{path.name}.part")
+    figure.savefig(temporary, format="png", bbox_inches="tight")
+    plt.close(figure)
+    temporary.replace(path)
+    return path

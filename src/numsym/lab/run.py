@@ -1,23 +1,41 @@
-"""Run folders: what an experiment leaves behind, and how an interrupted one goes on.
+"""A run folder is a study's memory: what it leaves behind, and how an interrupted one goes on.
 
-Everything in a run folder appears whole: folders are renamed into place, files are replaced in one step, and
-`results.json` comes last. So what is there is finished, and what is missing is still to do. Names that begin with a dot
-are what a process that was killed had not finished writing.
+Everything in it appears whole: folders are renamed into place, files are replaced in one step, and `results.json` comes
+last. So what is there is finished, and what is missing is still to do. Names that begin with a dot are what a process
+that was killed had not finished writing.
+
+| there | what it is |
+| --- | --- |
+| `config.yaml`, `versions.json` | what was asked, by a command; the versions of what the numbers depend on |
+| `model/`, `alignments/...`, ... | parts (`Run.keep`), each with `asked.json`, and `metrics.jsonl` if it has a course |
+| `metrics.jsonl` | the courses of all parts, made anew from them whenever one is added |
+| `results.json`, `table.csv`, `*.png` | the result, when the study has ended |
+| `failure.json` | why the last start of it ended without |
 """
 
 import json
+import os
 import platform
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numsym.errors import RunFolderError
-from numsym.storage import read_json, write_json, write_text
+from numsym.lab import display
+from numsym.lab.lock import Lock
+from numsym.lab.tracking import Tracker
+from numsym.results import Result, plain
+from numsym.run import Asked, NoRun, Stage
+from numsym.storage import new_folder, read_json, write_json, write_text
+
+T = TypeVar("T")
 
 CONFIG, RESULTS, METRICS = "config.yaml", "results.json", "metrics.jsonl"
-VERSIONS, FAILURE = "versions.json", "failure.json"
+VERSIONS, FAILURE, ASKED, TABLE = "versions.json", "failure.json", "asked.json", "table.csv"
+OWN = (VERSIONS, FAILURE, "wandb")
 
 
 def versions() -> dict[str, str]:
@@ -48,38 +66,99 @@ def write_failure(path: str | Path, config: Mapping[str, Any], error: Exception)
     write_json(path / FAILURE, content)
 
 
-class RunFolder:
-    """One run's folder, new or to be gone on with.
+class Run(NoRun):
+    """A run with a folder, new or to be gone on with: it resumes, shows progress, tracks and writes.
+
+    Nothing is made before the first part is kept or the result is shown, so what is refused leaves nothing behind.
 
     Args:
         path: the folder; made if it is not there.
-        config: the resolved configuration; its `folder` entry does not count as part of it.
+        config: the resolved configuration, where a command runs; its `folder` entry does not count as part of it.
+        track: whether Weights & Biases follows the run; `config["wandb"]` may name project, entity, name and tags.
+        quiet: whether nothing is printed.
 
     Raises:
-        RunFolderError: the folder holds a finished run, a run with another configuration or begun with other versions
-            of the packages, or something else.
+        RunFolderError: when it is first used: the folder holds a run with another configuration or begun with other
+            versions of the packages, or something else; or another live process writes it.
+
+    Example:
+        >>> run = numsym.Run("runs/mine")  # doctest: +SKIP
+        >>> numsym.train(model, task, run=run)  # doctest: +SKIP
+        >>> numsym.compare(model, task, programs=["up_down", "up_up"], run=run)  # doctest: +SKIP
     """
 
-    def __init__(self, path: str | Path, config: Mapping[str, Any]):
-        self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        if (self.path / RESULTS).exists():
-            raise RunFolderError(f"folder={str(path)!r} holds a finished run: give a new folder")
-        if (self.path / CONFIG).exists():
-            _check_same(self.path, config)
-            self._check_versions()
-        elif others := [p.name for p in self.path.iterdir() if p.name[0] != "." and p.name not in (VERSIONS, FAILURE)]:
-            raise RunFolderError(
-                f"folder={str(path)!r} holds something else than a run ({min(others)}): give a new or empty folder"
-            )
-        else:
-            write_json(self.path / VERSIONS, versions())
-            write_text(self.path / CONFIG, _text(config))
-        (self.path / FAILURE).unlink(missing_ok=True)
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        config: Mapping[str, Any] | None = None,
+        track: bool = True,
+        quiet: bool = False,
+    ):
+        self.path, self.config, self.quiet = Path(path), config, quiet
+        self._track, self._prefix = track, ""
+        self._open, self._notes = False, dict[str, Any]()
+        self._closing = ExitStack()
+        self._tracker: Tracker | None = None
+        self._root: Run = self
 
-    def _check_versions(self) -> None:
-        there, here = self.path / VERSIONS, versions()
-        begun = read_json(there) if there.exists() else {}
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *rest: object) -> None:
+        self.close(error)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def open(self) -> None:
+        """Take the folder: check what is there, lock it, and write what was asked."""
+        root = self._root
+        if root._open:
+            return
+        root._check()
+        root.path.mkdir(parents=True, exist_ok=True)
+        root._closing.enter_context(Lock(root.path))
+        root._open = True
+        if not (root.path / VERSIONS).exists():
+            write_json(root.path / VERSIONS, versions())
+        if root.config is not None and not (root.path / CONFIG).exists():
+            write_text(root.path / CONFIG, _text(root.config))
+        (root.path / FAILURE).unlink(missing_ok=True)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Let go of the folder and of the tracker."""
+        root = self._root
+        tracker, root._tracker = root._tracker, None
+        if tracker is not None:
+            tracker.finish(failed=error is not None)
+        root._closing.close()
+        root._open = False
+
+    def _check(self) -> None:
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise RunFolderError(f"folder={str(self.path)!r} is a file: give a new or empty folder")
+        there = {p.name for p in self.path.iterdir() if p.name[0] != "."}
+        if CONFIG in there or (self.config is not None and there - set(OWN)):
+            if self.config is None:
+                raise RunFolderError(
+                    f"folder={str(self.path)!r} holds a run of the command ({CONFIG}): give a new folder, or go on "
+                    "with it by the command"
+                )
+            if CONFIG not in there:
+                others = min(there - set(OWN))
+                raise RunFolderError(
+                    f"folder={str(self.path)!r} holds something else than a run ({others}): give a new or empty folder"
+                )
+            _check_same(self.path, self.config)
+        elif there and VERSIONS not in there and there - set(OWN):
+            raise RunFolderError(
+                f"folder={str(self.path)!r} holds something else than a run ({min(there)}): give a new or empty folder"
+            )
+        begun = read_json(self.path / VERSIONS) if VERSIONS in there else {}
+        here = versions()
         changed = [f"{name} {begun[name]}" for name in begun if begun[name] != here.get(name)]
         if changed:
             raise RunFolderError(
@@ -87,26 +166,144 @@ class RunFolder:
                 "with those versions"
             )
 
+    @property
+    def tracker(self) -> Tracker:
+        """Weights & Biases, from the first time that it is needed."""
+        root = self._root
+        if root._tracker is None:
+            config = root.config or {}
+            options = dict(config.get("wandb") or {})
+            root._tracker = Tracker(root.path, config, **options, disabled=not root._track)
+        return root._tracker
+
     def __truediv__(self, name: str) -> Path:
-        return self.path / name
+        return self.path / (self._prefix + name)
+
+    def within(self, name: str) -> "Run":
+        """The same run, for one of several things of a kind: its parts lie in the folder `name`."""
+        inner = Run(self.path, config=self.config, track=self._track, quiet=self.quiet)
+        inner._root, inner._prefix = self._root, f"{self._prefix}{name}/"
+        return inner
 
     def done(self, name: str) -> bool:
         """Whether a part of the run is there, and so finished."""
-        return (self.path / name).exists()
+        return (self / name).exists()
 
-    def add_metrics(self, records: list[dict[str, Any]]) -> None:
-        """Append records to `metrics.jsonl`, one line each, in one step."""
-        there = self.path / METRICS
-        before = there.read_text(encoding="utf-8") if there.exists() else ""
-        write_text(there, before + "".join(json.dumps(record) + "\n" for record in records))
+    def keep_all(
+        self,
+        names: Sequence[str],
+        make: Callable[[Sequence[str]], Mapping[str, T]],
+        load: Callable[[Path], T],
+        *,
+        save: Callable[[T, Path], Any] | None = None,
+        asked: Mapping[str, Asked] | None = None,
+    ) -> dict[str, T]:
+        """Several parts: those in the folder, and the missing ones, which are made together and then lie there."""
+        self.open()
+        asked = {name: json.loads(json.dumps(plain((asked or {}).get(name, {})))) for name in names}
+        found: dict[str, T] = {}
+        for name in names:
+            if self.done(name):
+                self._check_asked(name, asked[name])
+                found[name] = load(self / name)
+        missing = [name for name in names if name not in found]
+        for name, value in (make(missing) if missing else {}).items():
+            with new_folder(self / name) as folder:
+                (save or _write)(value, folder)
+                if not (folder / ASKED).exists():
+                    write_json(folder / ASKED, asked[name])
+                if records := getattr(value, "records", None):
+                    stage = self._prefix + name
+                    lines = (json.dumps({"stage": stage, **record}) + "\n" for record in records)
+                    write_text(folder / METRICS, "".join(lines))
+            found[name] = value
+            self._gather()
+            self.tracker.artifact(self / name, name=(self._prefix + name).replace("/", "."), kind="part")
+        return {name: found[name] for name in names}
 
-    def finish(self, results: Mapping[str, Any]) -> None:
-        """Write the results: the run is finished."""
-        write_json(self.path / RESULTS, results)
+    def _check_asked(self, name: str, asked: Asked) -> None:
+        there = self / name / ASKED
+        before = read_json(there) if there.exists() else asked
+        changed = sorted(key for key in {*before, *asked} if before.get(key) != asked.get(key))
+        if changed:
+            said = ", ".join(f"{key}={before.get(key)!r} (now {asked.get(key)!r})" for key in changed)
+            raise RunFolderError(
+                f"folder={str(self / name)!r} was made with {said}: give a new folder, or ask for the same to go on"
+            )
 
-    def results(self) -> dict[str, Any]:
-        """What a finished run wrote."""
-        return read_json(self.path / RESULTS)
+    def _gather(self) -> None:
+        """`metrics.jsonl`, anew from the parts: no part's course is ever there twice, or missing."""
+        root = self._root.path
+        found = [path for path in root.rglob(METRICS) if path.parent != root and "wandb" not in path.parts]
+        found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+        found.sort(key=lambda path: (path.stat().st_mtime_ns, str(path)))
+        write_text(root / METRICS, "".join(path.read_text(encoding="utf-8") for path in found))
+
+    @contextmanager
+    def stage(self, title: str, steps: int) -> Iterator[Stage]:
+        """A line that shows how far a stage of `steps` steps is, and stays when it is done."""
+        self.open()
+        with display.stage(title, steps, quiet=self.quiet) as line:
+            yield _Tracked(line, self.tracker)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if not self.quiet:
+            display.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def note(self, **facts: Any) -> None:
+        """Something that `results.json` says beside the result."""
+        self._root._notes |= facts
+
+    def show(self, result: Any, **about: Any) -> Any:
+        """Print a result, write its figures, its table and `results.json`, and close the run; within one, keep it.
+
+        A result that is there already is left as it is: a study that is asked again for the same finds all of its parts
+        and comes to the same end.
+        """
+        self.open()
+        if self._prefix:
+            return result
+        if not (self.path / RESULTS).exists():
+            self._write(result, about)
+        if not self.quiet:
+            display.show(result)
+        self.say(f"run folder   {os.path.relpath(self.path)}")
+        self.close()
+        return result
+
+    def _write(self, result: Result, about: Mapping[str, Any]) -> None:
+        figures = result.figures()
+        for name, figure in figures.items():
+            display.write(figure, self.path / f"{name}.png")
+        if rows := result.rows():
+            write_text(self.path / TABLE, result.to_frame().to_csv(index=False))
+        training = self.path / "model" / "training.json"
+        trained = {"training": read_json(training)} if training.exists() else {}
+        write_json(
+            self.path / RESULTS,
+            {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()},
+        )
+        self.tracker.table("results", rows)
+        for name in figures:
+            self.tracker.image(name, self.path / f"{name}.png")
+
+
+class _Tracked(Stage):
+    """A line of progress whose points Weights & Biases gets too."""
+
+    def __init__(self, line: Stage, tracker: Tracker):
+        self._line, self._tracker = line, tracker
+
+    def to(self, step: int, **numbers: float) -> None:
+        self._line.to(step, **numbers)
+
+    def record(self, name: str, record: Mapping[str, float | int]) -> None:
+        self._tracker.log(name, record)
+
+
+def _write(value: Any, folder: Path) -> None:
+    value.write(folder)
 
 
 def _text(config: Mapping[str, Any]) -> str:

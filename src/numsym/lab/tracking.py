@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from numsym.results import flat
+
 
 def has_key(server: str) -> bool:
     """Whether there is an API key for `server`: in `WANDB_API_KEY`, or where `wandb login` puts it (netrc)."""
@@ -38,12 +40,13 @@ def mode() -> str:
 
 
 class Tracker:
-    """One tracked run; a context manager.
+    """One tracked run.
 
     Args:
         folder: where wandb keeps its files.
         config: the resolved configuration of the run, logged whole.
         project, entity, name, tags: as wandb means them.
+        disabled: whether nothing is tracked at all.
     """
 
     def __init__(
@@ -55,10 +58,11 @@ class Tracker:
         entity: str | None = None,
         name: str | None = None,
         tags: Sequence[str] = (),
+        disabled: bool = False,
     ):
         import wandb
 
-        self.mode = mode()
+        self.mode = "disabled" if disabled else mode()
         if self.mode != "disabled":
             # wandb falls back to the system's temporary folder when its own is missing.
             (folder / "wandb").mkdir(exist_ok=True)
@@ -74,11 +78,9 @@ class Tracker:
             settings=wandb.Settings(silent=True, console="off", save_code=False),
         )
 
-    def __enter__(self) -> "Tracker":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self.run.finish(exit_code=0 if kind is None else 1)
+    def finish(self, *, failed: bool = False) -> None:
+        """The run has ended."""
+        self.run.finish(exit_code=int(failed))
 
     def log(self, group: str, record: Mapping[str, float | int]) -> None:
         """One record of a curve: `group/name` against `group/step`."""
@@ -86,9 +88,12 @@ class Tracker:
         self.run.log({f"{group}/{name}": value for name, value in record.items()})
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """A table, from rows with the same keys."""
-        columns: list[str | int] = list(rows[0]) if rows else []
-        self.run.log({name: self._wandb.Table(columns=columns, data=[list(row.values()) for row in rows])})
+        """A table, from rows with the same keys; the ends of intervals are columns of their own."""
+        plain = [flat(row) for row in rows]
+        # Where a share was not measured there are no ends of its interval.
+        columns: list[str | int] = list(dict.fromkeys(key for row in plain for key in row))
+        data = [[row.get(str(key)) for key in columns] for row in plain]
+        self.run.log({name: self._wandb.Table(columns=columns, data=data)})
 
     def image(self, name: str, path: Path) -> None:
         """A picture."""
@@ -96,6 +101,8 @@ class Tracker:
 
     def artifact(self, path: Path, *, name: str, kind: str) -> None:
         """A folder, as an artifact of that kind."""
+        if self.mode == "disabled":
+            return
         artifact = self._wandb.Artifact(name, type=kind)
         artifact.add_dir(str(path))
         self.run.log_artifact(artifact)

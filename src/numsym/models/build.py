@@ -1,8 +1,9 @@
 """A model from the `model` entry of a task recipe."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.models.recurrent import RecurrentConfig, RecurrentLM
@@ -29,10 +30,13 @@ def build(vocab_size: int, architecture: str = "recurrent", **shape: Any) -> Pre
     """
     check_name("architecture", architecture, ARCHITECTURES)
     config, model = ARCHITECTURES[architecture]
-    made = config(vocab_size=vocab_size)
-    unknown = sorted(name for name in shape if name not in vars(made))
-    if unknown:
-        raise InvalidArgumentError(
-            f"model has {', '.join(unknown)}, which is not allowed: {config.__name__} has no such argument"
-        )
+    check_shape(config(vocab_size=vocab_size), shape)
     return model(config(vocab_size=vocab_size, **shape))
+
+
+def check_shape(config: PretrainedConfig, shape: Mapping[str, Any]) -> None:
+    """Raise `InvalidArgumentError` unless a configuration of this kind has all of these arguments."""
+    if unknown := sorted(name for name in shape if name not in vars(config)):
+        raise InvalidArgumentError(
+            f"model has {', '.join(unknown)}, which is not allowed: {type(config).__name__} has no such argument"
+        )

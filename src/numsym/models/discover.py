@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from numsym._pyvene import SPLIT_HEADS, Component, components_of, register, tabled
+from numsym._tables import HOOKS, SPLIT_HEADS, TOKENS, Component, components_of, observed, register, tabled
 from numsym.errors import ModelMismatchError
 
 ATTENTION = ("self_attn", "attn", "attention", "self_attention")
@@ -22,7 +21,6 @@ MIXER = ("mixer", "mamba", "linear_attn", "rec")
 WIDTHS = ("hidden_size", "d_model", "n_embd", "dim", "embedding_size", "word_embed_proj_dim")
 HEADS = ("num_attention_heads", "num_heads", "n_head", "n_heads")
 HEAD_WIDTHS = ("head_dim",)
-TOKENS = 3
 
 
 def register_model(model: nn.Module) -> tuple[str, ...]:
@@ -57,7 +55,7 @@ def components(model: nn.Module) -> dict[str, Component]:
     if not hasattr(model, "config"):
         raise ModelMismatchError(f"model of type {type(model).__name__} is not allowed: pyvene needs its `config`")
     proposed = _proposed(model)
-    widths = _observed(model, proposed)
+    widths = _widths(model, proposed)
     placed = {}
     for name, place in proposed.items():
         expressions = [*_known(model, WIDTHS)]
@@ -129,46 +127,19 @@ def _first(modules: Iterable[nn.Module], names: Iterable[str]) -> str | None:
     return next((name for name in names if any(isinstance(getattr(m, name, None), nn.Module) for m in modules)), None)
 
 
-@torch.no_grad()
-def _observed(model: nn.Module, places: Mapping[str, Component]) -> dict[str, int]:
-    """The width of each place that holds one vector a token, in a run of a few tokens."""
-    layers = layers_of(model)[1]
-    seen: dict[str, int] = {}
-    hooks = []
+def _widths(model: nn.Module, places: Mapping[str, Component]) -> dict[str, int]:
+    """The width of each place that holds one vector a token, in a run of a few tokens.
 
-    def watch(name: str, module: nn.Module, hook: str) -> None:
-        def look(_module: nn.Module, args: tuple, kwargs: dict, output: Any = None) -> None:
-            # As pyvene reads it: the first positional argument, else the first by keyword; the first of a tuple.
-            value = output if hook == "output" else (args[0] if args else next(iter(kwargs.values())))
-            value = value[0] if isinstance(value, tuple) else value
-            if isinstance(value, Tensor) and value.is_floating_point() and value.shape[:-1] == (1, TOKENS):
-                seen[name] = value.shape[-1]
-
-        add = module.register_forward_hook if hook == "output" else module.register_forward_pre_hook
-        hooks.append(add(look, with_kwargs=True))
-
-    for name, place in places.items():
-        for layer in range(len(layers) if "%s" in place.path else 1):
-            module = _module(model, place.path, layer)
-            if module is not None:
-                watch(name, module, place.hook)
-    mode = model.training
-    try:
-        model.eval()
-        model(input_ids=torch.zeros(1, TOKENS, dtype=torch.long, device=next(model.parameters()).device))
-    finally:
-        model.train(mode)
-        for hook in hooks:
-            hook.remove()
-    return seen
-
-
-def _module(model: nn.Module, path: str, layer: int) -> nn.Module | None:
-    try:
-        found = model.get_submodule((path % layer if "%s" in path else path).replace("[", ".").replace("]", ""))
-    except AttributeError:
-        return None
-    return found
+    Raises:
+        ModelMismatchError: the model does not run on tokens alone.
+    """
+    shown = observed(model, {name: (place.path, HOOKS[place.hook]) for name, place in places.items()})
+    widths = {}
+    for name, layers in shown.items():
+        for value, *more in layers:
+            if isinstance(value, Tensor) and value.is_floating_point() and value.shape[:-1] == (1, TOKENS) and not more:
+                widths[name] = value.shape[-1]
+    return widths
 
 
 def _known(model: Any, names: Iterable[str]) -> Iterator[str]:

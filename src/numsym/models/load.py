@@ -1,14 +1,18 @@
-"""Any causal language model of Hugging Face, made known to pyvene and ready to be aligned."""
+"""Any language model, of Hugging Face, TransformerLens or one's own, made known to pyvene and ready to be aligned."""
 
 import os
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from numsym.errors import InvalidArgumentError
+from numsym._pyvene import faults, tabled
+from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.hub import fetch
+from numsym.models.adapt import adapt, has_recurrence
+from numsym.models.bridge import BridgeAdapter, is_bridge
+from numsym.models.cached import show_states
 from numsym.models.discover import register_model
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
@@ -23,28 +27,37 @@ def load(
 ) -> Any:
     """A model by its name on the Hugging Face hub or its folder, or one that is there, for `align` and pyvene.
 
-    Its places get pyvene's names (`numsym.models.components_of(model)`): the residual stream before and after each
-    layer (`block_input`, `block_output`), and where the model has them `attention_output`, `mlp_output`,
-    `mixer_output`, `attention_value_output` (what the heads read, side by side), `head_attention_value_output` and
-    `embeddings`. Names that pyvene has for a class stay as they are.
+    What comes back has places by pyvene's names (`numsym.models.components_of(model)`):
+
+    - any decoder, linear RNN or hybrid of transformers: itself, with the residual stream before and after each layer
+      (`block_input`, `block_output`), and where the model has them `attention_output`, `mlp_output`, `mlp_activation`,
+      `mixer_output`, `attention_value_output` (what the heads read, side by side), `head_attention_value_output` and
+      `embeddings`. Names that pyvene has for a class stay as they are. Where the cache holds a recurrent state, that
+      is `state`: see `numsym.models.cached`;
+    - a recurrent network of one's own, around an `nn.RNN`, `nn.GRU` or `nn.LSTM` or with a loop over a cell: its
+      adapter, a `RecurrentAdapter` with `state`;
+    - a `TransformerBridge` of TransformerLens: its adapter, a `BridgeAdapter`.
 
     Args:
         model: such as "gpt2"; or a folder that `save_pretrained` wrote, from transformers or from numsym; or a model,
-            which is registered, put in evaluation mode, and otherwise left as it is.
+            which is put in evaluation mode and otherwise left as it is; an adapter shares its weights.
         device: where to put it; the CPU, or where it is.
         dtype: of its weights, such as "bfloat16"; as they were saved, or as they are.
         options: for `AutoModelForCausalLM.from_pretrained`, such as `revision`.
 
     Returns:
-        The model, in evaluation mode.
+        The model or its adapter, in evaluation mode.
 
     Raises:
         InvalidArgumentError: it is not there and cannot be downloaded, or `dtype` is not allowed.
-        ModelMismatchError: no layers are found in it.
+        ModelMismatchError: neither layers nor a recurrence are found in it, or something else is missing; what is
+            missing is said at once.
 
     Example:
         >>> model = numsym.models.load("gpt2", dtype="bfloat16")  # doctest: +SKIP
         >>> numsym.align(model, task, site="block_output:6", program="prompt_sum", variable="sum")  # doctest: +SKIP
+        >>> own = numsym.models.load(my_network)  # doctest: +SKIP
+        >>> numsym.align(own, task, site="state")  # doctest: +SKIP
     """
     if isinstance(dtype, str) and dtype not in TYPES:
         raise InvalidArgumentError(f"dtype={dtype!r} is not allowed: it must be one of {', '.join(TYPES)}")
@@ -60,6 +73,26 @@ def load(
     if device is not None or kind is not None:
         # Not `found.to`: TransformerLens's bridge and quantised models have their own, with other arguments.
         nn.Module.to(found, device=device, dtype=kind)
-    found.eval()
-    register_model(found)
-    return found
+    return _known(found).eval()
+
+
+def _known(model: nn.Module) -> nn.Module:
+    """The model once pyvene knows its places, or the adapter that has them."""
+    if is_bridge(model):
+        return BridgeAdapter(model)
+    if isinstance(model, PreTrainedModel):
+        register_model(model)
+        show_states(model)
+        return model
+    if tabled(model) and not (has_recurrence(model) and faults(model)):
+        return model
+    if has_recurrence(model) or not hasattr(model, "config"):
+        return adapt(model)
+    try:
+        register_model(model)
+        return model
+    except ModelMismatchError as error:
+        try:
+            return adapt(model)
+        except ModelMismatchError as other:
+            raise ModelMismatchError(f"{error}; as a recurrent network, {other}") from None

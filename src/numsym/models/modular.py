@@ -8,6 +8,7 @@ sign is the last token of the vocabulary; an answer is always one of the first p
 from typing import Any
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
@@ -85,7 +86,7 @@ class InterpolatedAttention(nn.Module):
         """What attention adds at every position, or at the last one alone."""
         asking = x[:, -1:] if last_only else x
         query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            rearrange(part, "batch pos (head size) -> batch head pos size", head=self.heads)
             for part in (self.query(asking), self.key(x), self.value(x))
         )
         scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from numsym._pyvene import Component, register
+from numsym._pyvene import register
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
-from numsym.models.layers import SITES, RecurrentLayer
+from numsym.models.edits import state_components
+from numsym.models.layers import RecurrentLayer
 
 CELLS = ("gru", "lstm")
 
@@ -66,7 +67,7 @@ class RecurrentLM(PreTrainedModel):
     """Embedding, recurrent layers, and [N]'s decoder: Linear(d, 4d), GELU, LayerNorm, Linear(4d, vocab).
 
     Each layer has the pyvene component `state` (unit "pos", any position per example; further positions through
-    `state_1`, `state_2`, ...): see `numsym.models.layers`.
+    `state_1`, `state_2`, ...): see `numsym.models.edits`.
     """
 
     config_class = RecurrentConfig
@@ -179,12 +180,6 @@ class RecurrentLM(PreTrainedModel):
         return [self.embed.weight.new_zeros(batch, self.config.hidden_size) for _ in self.layers]
 
 
-register(
-    RecurrentLM,
-    {
-        f"state_{i}" if i else "state": Component(path=f"layers[%s].sites[{i}]", width="hidden_size")
-        for i in range(SITES)
-    },
-)
+register(RecurrentLM, state_components("layers"))
 AutoConfig.register(RecurrentConfig.model_type, RecurrentConfig, exist_ok=True)
 AutoModelForCausalLM.register(RecurrentConfig, RecurrentLM, exist_ok=True)

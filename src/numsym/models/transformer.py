@@ -71,6 +71,32 @@ class TransformerConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
 
+ATTENTION = {
+    "query_output": "q.hook_out",
+    "key_output": "k.hook_out",
+    "value_output": "v.hook_out",
+    "attention_value_output": "o.hook_in",
+}
+
+
+def bridge_components(mlp: str) -> dict[str, Component]:
+    """Where the parts of a TransformerLens model are that is called `bridge`; `mlp` is the width of its MLPs."""
+    block = "bridge.blocks[%s]"
+    return {
+        "embeddings": Component(path="bridge.embed.hook_out", width="hidden_size"),
+        "block_input": Component(path=f"{block}.hook_in", width="hidden_size"),
+        "block_output": Component(path=f"{block}.hook_out", width="hidden_size"),
+        "attention_output": Component(path=f"{block}.attn.hook_out", width="hidden_size"),
+        "mlp_activation": Component(path=f"{block}.mlp.out.hook_in", width=mlp),
+        "mlp_output": Component(path=f"{block}.mlp.hook_out", width="hidden_size"),
+        **{name: Component(f"{block}.attn.{path}", "hidden_size") for name, path in ATTENTION.items()},
+        **{
+            f"head_{name}": Component(f"{block}.attn.{path}", "hidden_size/num_heads", split=SPLIT_HEADS)
+            for name, path in ATTENTION.items()
+        },
+    }
+
+
 @dataclass
 class TransformerOutput(ModelOutput):
     """What `TransformerLM` returns: `logits`, (batch, pos, vocab)."""
@@ -168,29 +194,6 @@ class TransformerLM(PreTrainedModel):
         return model.eval()
 
 
-ATTENTION = {
-    "query_output": "q.hook_out",
-    "key_output": "k.hook_out",
-    "value_output": "v.hook_out",
-    "attention_value_output": "o.hook_in",
-}
-
-register(
-    TransformerLM,
-    {
-        "embeddings": Component(path="bridge.embed.hook_out", width="hidden_size"),
-        "block_input": Component(path="bridge.blocks[%s].hook_in", width="hidden_size"),
-        "block_output": Component(path="bridge.blocks[%s].hook_out", width="hidden_size"),
-        "attention_output": Component(path="bridge.blocks[%s].attn.hook_out", width="hidden_size"),
-        "mlp_activation": Component(path="bridge.blocks[%s].mlp.out.hook_in", width="hidden_size*4"),
-        "mlp_output": Component(path="bridge.blocks[%s].mlp.hook_out", width="hidden_size"),
-        **{name: Component(f"bridge.blocks[%s].attn.{path}", "hidden_size") for name, path in ATTENTION.items()},
-        **{
-            f"head_{name}": Component(f"bridge.blocks[%s].attn.{path}", "hidden_size/num_heads", split=SPLIT_HEADS)
-            for name, path in ATTENTION.items()
-        },
-    },
-    n_head="num_heads",
-)
+register(TransformerLM, bridge_components(mlp="hidden_size*4"), n_head="num_heads")
 AutoConfig.register(TransformerConfig.model_type, TransformerConfig, exist_ok=True)
 AutoModelForCausalLM.register(TransformerConfig, TransformerLM, exist_ok=True)

@@ -3,17 +3,23 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from numsym.errors import InvalidArgumentError, check_at_least
-from numsym.probes.inputs import check_embeddings, check_numbers, check_periods
+from numsym.errors import check_at_least
+from numsym.figures import COLOURS, drawing
+from numsym.probes.inputs import Embeddings, check_embeddings, check_numbers, check_periods
+from numsym.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class HelixFit:
+@dataclass(frozen=True, repr=False)
+class HelixFit(Result):
     """How much of the leading principal components a line and circles explain.
 
     Attributes:
@@ -32,6 +38,30 @@ class HelixFit:
     coefficients: Float[Tensor, "column component"]
     periods: tuple[int, ...]
 
+    name: ClassVar[str] = "helix"
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return "share of the leading components' variance that a line and circles explain"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a part: the whole fit, random periods in its place, the line alone, and each circle's own share."""
+        parts = {"line and circles": self.explained_variance, "random periods": self.baseline.mean().item()}
+        parts |= {"line alone": self.line} | {f"circle of T = {T}": share for T, share in self.by_period.items()}
+        return [{"part": part, "explains": share} for part, share in parts.items()]
+
+    def figure(self) -> "Figure":
+        """The parts as bars, with every draw of random periods as a dot."""
+        rows = self.rows()[::-1]
+        with drawing() as plt:
+            figure, axes = plt.subplots(figsize=(4.8, 1.0 + 0.3 * len(rows)), layout="constrained")
+            axes.barh([row["part"] for row in rows], [row["explains"] for row in rows], color=COLOURS[0], height=0.6)
+            draws = self.baseline.tolist()
+            axes.plot(draws, ["random periods"] * len(draws), "o", color=COLOURS[1], alpha=0.3, markersize=3)
+            axes.set(xlabel="share of the variance explained")
+        return figure
+
     @property
     def better_than_random(self) -> float:
         """The share of random draws that explain less."""
@@ -49,7 +79,7 @@ def design(numbers: Float[Tensor, " number"], periods: Sequence[float | int]) ->
 
 
 def helix(
-    embeddings: Float[Tensor, "number hidden"],
+    embeddings: Embeddings,
     periods: Iterable[int] = (2, 5, 10, 100),
     *,
     components: int = 100,
@@ -72,8 +102,8 @@ def helix(
         generator: a CPU generator for the draws; None is a fixed seed.
 
     Raises:
-        InvalidArgumentError: a period that is not allowed, values not finite, numbers not consecutive, or
-            constant embeddings.
+        InvalidArgumentError: a period that is not allowed, values not finite, numbers not consecutive, constant
+            embeddings, or numbers that share a row.
 
     Source: Kantamneni and Tegmark 2025 (arXiv 2502.00873), the generalised helix; [F] cites it.
     """
@@ -106,8 +136,6 @@ def helix(
 def _leading(embeddings: Float[Tensor, "number hidden"], components: int) -> Float[Tensor, "number component"]:
     centred = embeddings - embeddings.mean(dim=0)
     left, lengths, _ = torch.linalg.svd(centred, full_matrices=False)
-    if float(lengths[0]) <= torch.finfo(lengths.dtype).eps * float(embeddings.norm()):
-        raise InvalidArgumentError("embeddings are the same for every number: there is no variance to explain")
     return (left * lengths)[:, :components]
 
 

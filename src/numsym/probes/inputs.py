@@ -1,6 +1,7 @@
 """What every probe checks about the embeddings and numbers that it is given, before any work starts."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -10,16 +11,26 @@ from numsym.errors import InvalidArgumentError
 
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 
+Embeddings: TypeAlias = Any
+"""Embeddings (N, d), one row a number: a tensor, a NumPy array, or what else `torch.as_tensor` takes."""
 
-def check_embeddings(embeddings: Tensor) -> Float[Tensor, "number hidden"]:
-    """Return the embeddings as a probe computes with them: detached, half precision widened to float32.
+
+def check_embeddings(embeddings: Embeddings) -> Float[Tensor, "number hidden"]:
+    """Return the embeddings as a probe computes with them: a tensor, detached, half precision widened to float32.
 
     Args:
         embeddings: one row a number, (N, d); row i belongs to the i-th number. float64 stays float64.
 
     Raises:
-        InvalidArgumentError: not a floating-point matrix of at least four numbers, or a value is NaN or infinite.
+        InvalidArgumentError: not a floating-point matrix of at least four numbers; a value is NaN or infinite; the rows
+            are all the same, or some are (which several numbers with a single feature may be).
     """
+    try:
+        embeddings = torch.as_tensor(embeddings)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidArgumentError(
+            f"embeddings of type {type(embeddings).__name__} are not allowed: give numbers, (N, d) ({error})"
+        ) from None
     shape = tuple(embeddings.shape)
     if embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise InvalidArgumentError(
@@ -38,7 +49,22 @@ def check_embeddings(embeddings: Tensor) -> Float[Tensor, "number hidden"]:
             f"embeddings hold NaN or infinite values in {len(rows)} of {shape[0]} rows (the first is row {rows[0]}): "
             "every value must be finite"
         )
+    _check_different(embeddings)
     return embeddings
+
+
+def _check_different(embeddings: Float[Tensor, "number hidden"]) -> None:
+    count, size = len(embeddings), embeddings.abs().amax(dim=0)
+    if bool((embeddings.amax(dim=0) - embeddings.amin(dim=0) <= 4 * torch.finfo(embeddings.dtype).eps * size).all()):
+        raise InvalidArgumentError("embeddings are the same for every number: there is nothing to measure in constants")
+    # Two numbers may well have the same count, say, but not the same vector: then both were read from one row.
+    if embeddings.shape[1] > 1:
+        different = len(torch.unique(embeddings, dim=0))
+        if different < count:
+            raise InvalidArgumentError(
+                f"embeddings have only {different} different rows for {count} numbers: numbers that share a row (of an "
+                "unknown token, or of zeros) cannot be told apart; give numbers that have embeddings of their own"
+            )
 
 
 def check_numbers(numbers: Sequence[int] | Int[Tensor, " number"] | None, count: int) -> int:
@@ -104,14 +130,13 @@ def check_periods(periods: Iterable[int], count: int) -> tuple[int, ...]:
     return tuple(check_period(period, count, parameter="periods") for period in periods)
 
 
-def shuffled(
-    embeddings: Float[Tensor, "number hidden"], generator: torch.Generator | None = None
-) -> Float[Tensor, "number hidden"]:
+def shuffled(embeddings: Embeddings, generator: torch.Generator | None = None) -> Float[Tensor, "number hidden"]:
     """Give each number another number's embedding: the control in which no period can be left.
 
     Args:
         embeddings: (N, d), left as it is.
         generator: a CPU generator; None is a fixed seed.
     """
+    embeddings = torch.as_tensor(embeddings)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     return embeddings[torch.randperm(len(embeddings), generator=generator).to(embeddings.device)]

@@ -2,23 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, check_at_least
-from numsym.probes.inputs import check_embeddings, check_numbers, check_period
+from numsym.figures import COLOURS, drawing
+from numsym.probes.inputs import Embeddings, check_embeddings, check_numbers, check_period
 from numsym.probes.spectrum import period_power, residue_sums
+from numsym.results import Result, beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Separability:
+@dataclass(frozen=True, repr=False)
+class Separability(Result):
     """Scatter between and within the residue classes mod T.
 
     Attributes:
-        between: S_B, (d, d): the covariance of the class means, in squared units of the embeddings.
-        within: S_W, (d, d): the mean covariance inside the classes, without the ridge.
+        period: T.
         ridge: what is added to the diagonal of S_W wherever it is inverted, in squared units of the embeddings.
         discriminant: the Fisher discriminant lmax((S_W + ridge)^-1 S_B), without unit.
         lower: Theorem 1: Phi_T / ((T - 1) cond N lmin), with the condition number and the least eigenvalue of
@@ -27,10 +32,12 @@ class Separability:
         trace: Tr(S_B).
         power: Phi_T; Tr(S_B) = Phi_T / N.
         count: N, how many numbers were used: the largest multiple of T.
+        between: S_B, (d, d): the covariance of the class means, in squared units of the embeddings; `None` where only
+            the numbers were read, and so is the next.
+        within: S_W, (d, d): the mean covariance inside the classes, without the ridge.
     """
 
-    between: Float[Tensor, "hidden hidden"]
-    within: Float[Tensor, "hidden hidden"]
+    period: int
     ridge: float
     discriminant: float
     lower: float
@@ -38,10 +45,35 @@ class Separability:
     trace: float
     power: float
     count: int
+    between: Float[Tensor, "hidden hidden"] | None = beside()
+    within: Float[Tensor, "hidden hidden"] | None = beside()
+
+    name: ClassVar[str] = "separability"
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return "Fisher discriminant of the residue classes mod T, between the bounds of Theorem 1"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row."""
+        bounds = {"lower": self.lower, "discriminant": self.discriminant, "upper": self.upper}
+        return [{"T": self.period, **bounds, "trace": self.trace, "power": self.power, "numbers": self.count}]
+
+    def figure(self) -> "Figure":
+        """The discriminant between its bounds."""
+        with drawing() as plt:
+            figure, axes = plt.subplots(figsize=(4.8, 1.5), layout="constrained")
+            axes.plot([self.lower, self.upper], [0, 0], "|-", color="0.5", markersize=12, label="bounds of Theorem 1")
+            axes.plot([self.discriminant], [0], "o", color=COLOURS[0], label="Fisher discriminant")
+            axes.set(xscale="log", xlabel=f"T = {self.period}", ylim=(-1, 1))
+            axes.set_yticks([])
+            figure.legend(loc="outside upper center", ncols=2)
+        return figure
 
 
 def separability(
-    embeddings: Float[Tensor, "number hidden"],
+    embeddings: Embeddings,
     T: int,
     *,
     numbers: Sequence[int] | Int[Tensor, " number"] | None = None,
@@ -83,8 +115,7 @@ def separability(
     whitened = (means @ axes) * eigenvalues.rsqrt()
     power = period_power(values, T)
     return Separability(
-        between=between,
-        within=within,
+        period=T,
         ridge=added,
         discriminant=float(torch.linalg.matrix_norm(whitened, 2)) ** 2 / T,
         lower=power / ((T - 1) * (most / least) * count * least),
@@ -92,6 +123,8 @@ def separability(
         trace=float(between.trace()),
         power=power,
         count=count,
+        between=between,
+        within=within,
     )
 
 
@@ -119,6 +152,6 @@ def _ridged(
     if least <= most * width * torch.finfo(within.dtype).eps * (added == 0):
         raise InvalidArgumentError(
             f"ridge={ridge!r} is not allowed here: the {width} x {width} scatter within classes of {count} numbers is "
-            "singular (or the embeddings are constant); give a ridge above 0, such as 1e-9"
+            "singular; give a ridge above 0, such as 1e-9"
         )
     return added, eigenvalues, axes

@@ -9,7 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from numsym._pyvene import layers_with, tabled
 from numsym.errors import InvalidArgumentError, ModelMismatchError, check_at_least, check_name
+from numsym.models import Site, activations
+from numsym.models.discover import register_model
 
 SPACES = ("without", "with", "either")
 WHERE = ("input", "output")
@@ -102,33 +105,34 @@ def number_embeddings(
     return found, weight[ids.to(weight.device)]
 
 
-@torch.no_grad()
 def prompt_states(
     model: nn.Module,
     tokenizer: Any,
     numbers: Iterable[int],
     *,
     template: str = "{n}",
-    layer: int = -1,
+    site: str | Site | None = None,
     batch_size: int = 64,
 ) -> Float[Tensor, "number hidden"]:
-    """Read the hidden state at a number's last token in a prompt.
+    """Read what a model holds at a number's last token in a prompt.
 
     Numbers of several tokens are fine: the state is that of the last one.
 
     Args:
-        model: a `transformers.PreTrainedModel`; it is run as it is, without gradients.
+        model: a `transformers.PreTrainedModel`; it is run without gradients and left as it is. One of a class that
+            pyvene does not know is registered.
         tokenizer: its (fast) tokenizer.
         numbers: which numbers.
         template: the prompt; `{n}` is where the number goes, once.
-        layer: index into the model's hidden states: 0 is the embedding, 1 the first layer's output, -1 the last's.
+        site: where to read, as for `numsym.models.activations`, such as "block_output:3"; by default the output of the
+            last block.
         batch_size: prompts at a time; prompts of equal length share a batch, so nothing is padded.
 
     Returns:
         (N, d), on the model's device.
 
     Raises:
-        InvalidArgumentError: the template does not hold `{n}` once, there are no numbers, or no such layer.
+        InvalidArgumentError: the template does not hold `{n}` once, there are no numbers, or no such site.
     """
     if template.count("{n}") != 1:
         raise InvalidArgumentError(f"template={template!r} is not allowed: it must hold {{n}} exactly once")
@@ -136,26 +140,23 @@ def prompt_states(
     numbers = tuple(numbers)
     if not numbers:
         raise InvalidArgumentError("numbers=() is not allowed: give at least one")
-    device = next(model.parameters()).device
+    if not tabled(model):
+        register_model(model)
+    place = Site("block_output", layers_with(model, "block_output")[-1]) if site is None else Site.of(site)
     ends = len(template.split("{n}")[0])
     rows: dict[int, list[tuple[int, list[int], int]]] = {}
     for index, number in enumerate(numbers):
         coded = tokenizer(template.replace("{n}", str(number)))
-        place = coded.char_to_token(ends + len(str(number)) - 1)
-        rows.setdefault(len(coded["input_ids"]), []).append((index, coded["input_ids"], place))
-    states: list[Tensor | None] = [None] * len(numbers)
+        at = coded.char_to_token(ends + len(str(number)) - 1)
+        rows.setdefault(len(coded["input_ids"]), []).append((index, coded["input_ids"], at))
+    states: dict[int, Tensor] = {}
     for group in rows.values():
         for start in range(0, len(group), batch_size):
             part = group[start : start + batch_size]
-            ids = torch.tensor([tokens for _, tokens, _ in part], device=device)
-            hidden = model(input_ids=ids, output_hidden_states=True).hidden_states
-            if not -len(hidden) <= layer < len(hidden):
-                raise InvalidArgumentError(
-                    f"layer={layer!r} is not allowed: {type(model).__name__} has hidden states 0..{len(hidden) - 1}"
-                )
-            for row, (index, _, place) in enumerate(part):
-                states[index] = hidden[layer][row, place]
-    return torch.stack([state for state in states if state is not None])
+            ids = torch.tensor([tokens for _, tokens, _ in part], device=next(model.parameters()).device)
+            hidden = activations(model, place, ids)
+            states |= {index: hidden[row, at] for row, (index, _, at) in enumerate(part)}
+    return torch.stack([states[index] for index in range(len(numbers))])
 
 
 def number_words(text: str) -> list[str]:

@@ -3,17 +3,30 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from numsym.errors import InvalidArgumentError, check_at_least
-from numsym.probes.inputs import check_embeddings, check_numbers, check_period
+from numsym.errors import check_at_least
+from numsym.figures import COLOURS, drawing
+from numsym.probes.inputs import Embeddings, check_embeddings, check_numbers, check_period
+from numsym.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DECIMAL = {"1/10": 0.1, "1/5": 0.2, "3/10": 0.3, "2/5": 0.4, "1/2": 0.5}
+"""Frequencies of the periods 2, 5 and 10 and of their harmonics, which a figure marks."""
+
+LEAST = 1.5
+"""A peak of a table or figure has at least so many times the median."""
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, repr=False)
+class Spectrum(Result):
     """The spectrum of number embeddings at the frequencies j/N, j = 1..N/2 (the mean, j = 0, is left out).
 
     Attributes:
@@ -27,24 +40,82 @@ class Spectrum:
     power: Float[Tensor, " frequency"]
     normalised: Float[Tensor, " frequency"]
 
-    def peaks(self, count: int = 5, threshold: float | int = 2.0) -> list[tuple[float, float]]:
+    name: ClassVar[str] = "spectrum"
+
+    @property
+    def title(self) -> str:
+        """What the rows are."""
+        return "spectrum along the numbers"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a frequency."""
+        columns = [self.frequency.tolist(), self.power.tolist(), self.normalised.tolist()]
+        return [
+            {"frequency": f, "period": 1 / f, "power": power, "times_median": height}
+            for f, power, height in zip(*columns, strict=True)
+        ]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Its peaks."""
+        peaks = [{"period": period, "times_median": height} for period, height in self.peaks(10, LEAST)]
+        return {"peaks of the spectrum": peaks}
+
+    def figure(self) -> "Figure":
+        """The magnitude by frequency as a line, its highest peaks named by their periods."""
+        with drawing() as plt:
+            figure, axes = plt.subplots(figsize=(6.0, 3.2), layout="constrained")
+            self.draw(axes, self.peaks(6, LEAST))
+        return figure
+
+    def draw(
+        self, axes: "Axes", peaks: Sequence[tuple[float, float]] = (), *, colour: str = COLOURS[0], **line: Any
+    ) -> None:
+        """Draw the line into a panel, some peaks (period, height) named.
+
+        Args:
+            axes: the panel.
+            peaks: of `peaks`.
+            colour: of the line.
+            line: for `axes.plot`.
+        """
+        axes.plot(self.frequency.cpu(), self.normalised.cpu(), color=colour, **{"linewidth": 1.0, **line})
+        # Dips say nothing, and a logarithmic axis would show little else.
+        low, high = axes.get_ylim() if len(axes.lines) > 1 else (1.0, 1.0)
+        reach = max(high, 2.2 * float(self.normalised.max()))
+        axes.set(yscale="log", xlim=(0, 0.51), ylim=(min(low, 0.5), reach))
+        axes.set(xlabel="frequency (cycles per number)", ylabel="magnitude / median")
+        axes.set_xticks(list(DECIMAL.values()), list(DECIMAL))
+        axes.set_yticks(
+            shown := [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100) if tick <= reach], list(map(str, shown))
+        )
+        axes.minorticks_off()
+        for period, height in peaks:
+            text, place = f"T = {period:.3g}", (1 / period, height)
+            side: Any = {"ha": "right" if period < 2.1 else "center", "fontsize": 8, "color": colour}
+            axes.annotate(text, place, (0, 3), textcoords="offset points", **side)
+
+    def peaks(
+        self, count: int = 5, threshold: float | int = 2.0, *, longest: float | int = math.inf
+    ) -> list[tuple[float, float]]:
         """Return (period, normalised magnitude) of the highest local maxima, the highest first.
 
         Args:
             count: at most so many.
             threshold: only maxima of at least so many times the median.
+            longest: only periods up to this one: slow trends (numbers of one, two and three digits differ) often have
+                the highest peaks of all and say nothing of residues.
         """
         check_at_least("count", count, 1)
         padded = torch.nn.functional.pad(self.normalised, (1, 1), value=-math.inf)
         local = (self.normalised > padded[:-2]) & (self.normalised >= padded[2:]) & (self.normalised >= threshold)
+        # Half a number of tolerance: a longest period of 10 itself counts.
+        local &= 1 / self.frequency < longest + 0.5
         places = local.nonzero().flatten()
         order = self.normalised[places].argsort(descending=True)[:count]
         return [(1 / float(self.frequency[i]), float(self.normalised[i])) for i in places[order]]
 
 
-def spectrum(
-    embeddings: Float[Tensor, "number hidden"], *, numbers: Sequence[int] | Int[Tensor, " number"] | None = None
-) -> Spectrum:
+def spectrum(embeddings: Embeddings, *, numbers: Sequence[int] | Int[Tensor, " number"] | None = None) -> Spectrum:
     """Measure the power of number embeddings at each frequency.
 
     With F(v) = N^-1/2 sum_n e(n) exp(-2 pi i v n), the power at v is |F(v)|^2, summed over the hidden dimensions.
@@ -54,7 +125,8 @@ def spectrum(
         numbers: the numbers, to check that they are consecutive; None says that they are.
 
     Raises:
-        InvalidArgumentError: values not finite; numbers that repeat, miss or are not ordered; constant embeddings.
+        InvalidArgumentError: values not finite; numbers that repeat, miss or are not ordered; constant embeddings,
+            or numbers that share a row.
 
     Source: [F], spectral convergence.
     """
@@ -67,8 +139,6 @@ def spectrum(
     magnitude = power.sqrt()
     median = magnitude.quantile(0.5)
     rounding = torch.finfo(power.dtype).eps * float(embeddings.norm())
-    if float(magnitude.max()) <= rounding:
-        raise InvalidArgumentError("embeddings are the same for every number: there is no spectrum to normalise")
     # A pure wave has a median of zero: what rounding leaves stands for it.
     normalised = magnitude / median.clamp_min(rounding)
     frequency = torch.arange(1, len(power) + 1, device=power.device, dtype=power.dtype) / count
@@ -84,7 +154,7 @@ def residue_sums(
 
 
 def period_power(
-    embeddings: Float[Tensor, "number hidden"],
+    embeddings: Embeddings,
     T: int,
     *,
     numbers: Sequence[int] | Int[Tensor, " number"] | None = None,

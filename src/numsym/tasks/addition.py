@@ -71,6 +71,7 @@ class AdditionTask(Task):
         """The position itself: both numbers must have been read equally far."""
         return torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
 
-    def _build(self, program: type[Program]) -> Addition:
+    def build(self, program: type[Program]) -> Addition:
+        """A program of this task, with what it needs to know of it."""
         assert issubclass(program, Addition)
         return program(self.vocabulary, digits=self.digits)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, check_at_least
 from numsym.hub import load_tokenizer
-from numsym.programs import Program, State
-from numsym.programs.prompts import SumPromptProgram, SumPromptVocabulary
+from numsym.programs import State
+from numsym.programs.prompts import SumPromptVocabulary
 from numsym.tasks.base import TASKS
 from numsym.tasks.modular import ModularAddition
 from numsym.tasks.prompts import PromptTask, names, single_tokens, unused
@@ -110,7 +110,3 @@ class AdditionPrompts(PromptTask, ModularAddition):
         position = {"a": v.places[0], "b": v.places[1], "last": v.prompt_length - 1}[self.intervene_at]
         where = torch.arange(input_ids.shape[1], device=input_ids.device) == position
         return where.expand(input_ids.shape)
-
-    def _build(self, program: type[Program]) -> SumPromptProgram:
-        assert issubclass(program, SumPromptProgram)
-        return program(self._prompt)

@@ -7,8 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError
-from numsym.programs import Program
-from numsym.programs.arithmetic import ArithmeticVocabulary, DeferredArithmetic
+from numsym.programs.arithmetic import ArithmeticVocabulary
 from numsym.tasks.base import TASKS
 from numsym.tasks.counted import CountedTask
 
@@ -59,7 +58,3 @@ class Arithmetic(CountedTask):
         """The step within an operation, of which an interchange is between two of the same; v0 comes where `,` does."""
         position = torch.arange(input_ids.shape[1], device=input_ids.device)
         return ((position - PREFIX) % CYCLE).expand(input_ids.shape)
-
-    def _build(self, program: type[Program]) -> DeferredArithmetic:
-        assert issubclass(program, DeferredArithmetic)
-        return program(self.vocabulary)

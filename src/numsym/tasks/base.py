@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -132,6 +132,17 @@ class Task(ABC):
         """The number of tokens."""
         return len(self.vocabulary.tokens)
 
+    @property
+    def search(self) -> tuple[str, str]:
+        """The program and its variable that are searched for where none is named: by default the first of the first."""
+        return self.programs[0], self.program().variables[0]
+
+    def asked(self) -> dict[str, Any]:
+        """What the task is, as plain values: its name and its settings."""
+        kinds = (bool, int, float, str, tuple, list, range)
+        own = {name: value for name, value in vars(self).items() if name[0] != "_" and isinstance(value, kinds)}
+        return {"name": self.name, **{name: list(v) if isinstance(v, tuple | range) else v for name, v in own.items()}}
+
     def program(self, name: str | None = None) -> Program:
         """A program that is a hypothesis about this task, by name; the generating one by default.
 
@@ -139,10 +150,12 @@ class Task(ABC):
             UnknownNameError: not one of this task's programs.
         """
         name = self.programs[0] if name is None else name
-        return self._build(PROGRAMS[check_name(f"program of {self.name}", name, self.programs)])
+        return self.build(PROGRAMS[check_name(f"program of {self.name}", name, self.programs)])
 
-    @abstractmethod
-    def _build(self, program: type[Program]) -> Program: ...
+    def build(self, program: type[Program]) -> Program:
+        """A program of this task, with what it needs to know of it: the hook to override; by default the vocabulary."""
+        made: Any = program
+        return made(self.vocabulary)
 
     def sample(
         self,

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from numsym.programs import Program
-from numsym.programs.composition import CompositionVocabulary, RunningProduct
+from numsym.programs.composition import CompositionVocabulary
 from numsym.tasks.base import TASKS
 from numsym.tasks.counted import CountedTask
 
@@ -43,7 +42,3 @@ class Composition(CountedTask):
         """The elements of the stream."""
         v = self.vocabulary
         return (input_ids >= v.first) & ((input_ids == v.equals).cumsum(1) == 0)
-
-    def _build(self, program: type[Program]) -> RunningProduct:
-        assert issubclass(program, RunningProduct)
-        return program(self.vocabulary)

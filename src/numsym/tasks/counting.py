@@ -52,6 +52,11 @@ class CountingTask(CountedTask):
         self._vocabulary = CountingVocabulary(tokens, demonstration=demonstration, response=tokens.index(self.response))
 
     @property
+    def search(self) -> tuple[str, str]:
+        """Up-Down's count."""
+        return "up_down", "count"
+
+    @property
     def vocabulary(self) -> CountingVocabulary:
         """The tokens."""
         return self._vocabulary
@@ -60,7 +65,8 @@ class CountingTask(CountedTask):
         """Demonstration and response tokens: not `B`, `T`, `E`, void or padding ([N] appendix)."""
         return self.vocabulary.is_item(input_ids)
 
-    def _build(self, program: type[Program]) -> CountingProgram:
+    def build(self, program: type[Program]) -> CountingProgram:
+        """A program of this task, with what it needs to know of it."""
         assert issubclass(program, CountingProgram)
         return program(self.vocabulary, void_prob=self.void_prob, transform=self.transform, highest=self.counts[-1])
 

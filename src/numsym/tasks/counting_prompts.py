@@ -9,8 +9,8 @@ from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.hub import load_tokenizer
-from numsym.programs import Program, State
-from numsym.programs.prompts import CountPromptVocabulary, PromptCount
+from numsym.programs import State
+from numsym.programs.prompts import CountPromptVocabulary
 from numsym.tasks.base import TASKS
 from numsym.tasks.prompts import PromptTask, names, single_tokens, unused
 
@@ -137,7 +137,3 @@ class CountingPrompts(PromptTask):
             return position == (input_ids != v.pad).sum(1, keepdim=True) - 2
         items = torch.isin(input_ids, torch.tensor(v.items, device=input_ids.device))
         return items & (position >= len(v.before))
-
-    def _build(self, program: type[Program]) -> PromptCount:
-        assert issubclass(program, PromptCount)
-        return program(self._vocabulary)

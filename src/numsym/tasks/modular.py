@@ -5,7 +5,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from numsym.errors import check_at_least, check_name
-from numsym.programs import ModularProgram, ModularVocabulary, Program, State
+from numsym.programs import ModularVocabulary, State
 from numsym.tasks.base import TASKS
 from numsym.tasks.operands import OperandTask
 
@@ -64,7 +64,3 @@ class ModularAddition(OperandTask):
         position = {"a": 0, "b": 1, "last": self.vocabulary.prompt_length - 1}[self.intervene_at]
         where = torch.arange(input_ids.shape[1], device=input_ids.device) == position
         return where.expand(input_ids.shape)
-
-    def _build(self, program: type[Program]) -> ModularProgram:
-        assert issubclass(program, ModularProgram)
-        return program(self.vocabulary)

@@ -47,6 +47,11 @@ class RippleAddition(OperandTask):
         self._vocabulary = AdditionVocabulary.build(base)
 
     @property
+    def search(self) -> tuple[str, str]:
+        """The carry into the middle column."""
+        return "ripple_carry", f"carry_{max(1, self.digits // 2)}"
+
+    @property
     def vocabulary(self) -> AdditionVocabulary:
         """The tokens; the id of a digit is the digit."""
         return self._vocabulary
@@ -65,6 +70,7 @@ class RippleAddition(OperandTask):
         """The position itself: the same columns must have been added."""
         return torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
 
-    def _build(self, program: type[Program]) -> RippleCarry:
+    def build(self, program: type[Program]) -> RippleCarry:
+        """A program of this task, with what it needs to know of it."""
         assert issubclass(program, RippleCarry)
         return program(self.vocabulary, digits=self.digits, interleaved=self.interleaved)

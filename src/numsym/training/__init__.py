@@ -1,6 +1,20 @@
-"""Training: one loop, to which loss, optimiser and batches are given; how well a model does its task."""
+"""Training: one loop, to which loss, optimisers and batches are given; how well a model does its task."""
 
+from numsym.training.adders import AdderTraining, train_adder
 from numsym.training.evaluation import Evaluation, evaluate
-from numsym.training.loop import TrainingLog, as_dict, check_settings, log_spaced, train
+from numsym.training.loop import TrainingLog
+from numsym.training.modular import ModularTrainingSettings, train_modular
+from numsym.training.next_token import check_settings, log_spaced, train
 
-__all__ = ["Evaluation", "TrainingLog", "as_dict", "check_settings", "evaluate", "log_spaced", "train"]
+__all__ = [
+    "AdderTraining",
+    "Evaluation",
+    "ModularTrainingSettings",
+    "TrainingLog",
+    "check_settings",
+    "evaluate",
+    "log_spaced",
+    "train",
+    "train_adder",
+    "train_modular",
+]

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
+from numsym._pyvene import frozen
 from numsym.errors import check_at_least
 from numsym.models.logits import by_length, check_vocabulary, next_token_logits
 from numsym.tasks import Batch, Task
@@ -38,7 +39,7 @@ def evaluate(
     """Trial accuracy of `model` on fresh trials: overall, on held-out numbers, by number.
 
     Args:
-        model: as for `train`; it is put in evaluation mode.
+        model: as for `train`; it comes back as it was.
         task: what to answer.
         n: trials over all numbers, and again over the held-out ones.
         generator: the source of trials; made from `seed` if not given.
@@ -49,13 +50,14 @@ def evaluate(
     """
     check_vocabulary(model, task)
     check_at_least("n", n, 1)
-    model.eval()
     generator = torch.Generator().manual_seed(seed) if generator is None else generator
-    right, counts = _right(model, task.sample(n, generator=generator))
-    by_count = {int(c): right[counts == c].float().mean().item() for c in counts.unique()}
-    held_out = None
-    if task.has_held_out:
-        held_out = _right(model, task.sample(n, generator=generator, split="held_out"))[0].float().mean().item()
+    with frozen(model):
+        right, counts = _right(model, task.sample(n, generator=generator))
+        by_count = {int(c): right[counts == c].float().mean().item() for c in counts.unique()}
+        held_out = None
+        if task.has_held_out:
+            unseen, _ = _right(model, task.sample(n, generator=generator, split="held_out"))
+            held_out = unseen.float().mean().item()
     return Evaluation(right.float().mean().item(), held_out, by_count, n)
 
 

@@ -1,33 +1,32 @@
-"""Next-token training of a model on a task ([N] section 3.2)."""
+"""The training loop: loss, optimisers and batches are given to it, and so is what is measured on the way."""
 
-import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
-from numsym.errors import check_at_least, check_between, check_name
-from numsym.models.logits import by_length, check_vocabulary, next_token_logits
-from numsym.tasks import Batch, Task
-from numsym.training.evaluation import Evaluation, evaluate
+from numsym.models.weights import hash_of, read_weights, write_weights
+from numsym.results import plain, rebuilt
+from numsym.run import NO_RUN, NoRun, Stage
+from numsym.storage import read_json, write_json
+from numsym.training.evaluation import Evaluation
+from numsym.training.optimisers import Optimisers
 
-logger = logging.getLogger(__name__)
+B = TypeVar("B")
+M = TypeVar("M", bound=nn.Module)
 
-POOL = 32
-"""Batches sampled at a time: sampling costs the same number of steps for one trial as for thousands."""
+TRAINING = "training.json"
 
-LENGTH_PARTS = 4
-"""Parts, each as long as its longest trial, in which a padded batch runs on a CPU: half of a batch is padding."""
+SHOWN = ("loss", "accuracy", "test_accuracy")
+"""What a line of progress shows of a record."""
 
-SCHEDULES: dict[str, Callable[[float], float]] = {"constant": lambda done: 1.0, "linear": lambda done: 1.0 - done}
-"""By the share of the steps that is done, what the learning rate is multiplied with."""
+Record = dict[str, float | int]
+"""What a check found: `step`, and what was measured."""
 
-CONFIRM = 4000
-"""Trials that must all be right before training is said to have reached its goal."""
+OnCheck = Callable[[Record], Any]
 
 
 @dataclass
@@ -35,202 +34,158 @@ class TrainingLog:
     """How training went.
 
     Attributes:
-        reached: whether the goal was reached; if not, `steps` ran out first.
+        reached: whether the goal was reached; if not, the steps ran out first.
         steps: optimiser steps taken.
         seconds: wall time, checks included.
-        records: one a check, with `step`, `loss` (mean cross-entropy of predictable tokens, in nats, since the last
-            check) and `accuracy`.
+        records: one a check, with `step` and what was measured; for `train` that is `loss` (mean cross-entropy of
+            predictable tokens, in nats, since the last check) and `accuracy`.
+        evaluation: of a model that `train` trained in a run.
     """
 
     reached: bool = False
     steps: int = 0
     seconds: float = 0.0
-    records: list[dict[str, float | int]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    evaluation: Evaluation | None = None
 
 
-def train(
-    model: nn.Module,
-    task: Task,
+@dataclass
+class Checks:
+    """When training is looked at, and what for.
+
+    Attributes:
+        due: from the steps taken, whether it is time.
+        measure: from the losses since the last check, what its record says besides the step.
+        enough: from a record, whether the goal is reached, so that training ends.
+        between: whether a check comes between a loss and the step that is made with it, from the start on: what it
+            measures are the weights that the last of its losses is of. Otherwise it comes after the step.
+        on_check: called with each record.
+    """
+
+    due: Callable[[int], bool]
+    measure: Callable[[list[Tensor]], Mapping[str, float | int]]
+    enough: Callable[[Record], bool]
+    between: bool = False
+    on_check: OnCheck | None = None
+
+
+def fit(
+    model: M,
+    loss: Callable[[M, B], Iterable[Tensor]],
+    optimisers: Optimisers,
+    batches: Iterable[B],
+    steps: int,
+    checks: Checks,
     *,
-    steps: int = 5000,
-    batch_size: int = 128,
-    learning_rate: float | int = 2e-3,
-    clip: float | int = 1.0,
-    schedule: str = "constant",
-    stop_at: float | int = 1.0,
-    check_every: int = 100,
-    seed: int = 0,
-    on_check: Callable[[dict[str, float | int]], Any] | None = None,
-    keep_at: Collection[int] = (),
-    on_keep: Callable[[int], Any] | None = None,
+    clip: float | int | None = None,
+    on_step: Callable[[int], Any] | None = None,
+    run: NoRun = NO_RUN,
+    title: str = "training",
 ) -> TrainingLog:
-    """Train `model` in place on the numbers of `task` that are not held out, until its trials are right.
-
-    The loss is the cross-entropy of predictable tokens. Every `check_every` steps accuracy is measured over all
-    numbers, the held-out ones included; when it reaches `stop_at`, also on `CONFIRM` fresh trials, training ends.
+    """Train a model in place; it is left in evaluation mode.
 
     Args:
-        model: any model whose forward takes `input_ids` and `attention_mask` and returns `logits` (batch, pos, vocab).
-        task: what to learn.
-        steps: the most optimiser steps.
-        batch_size: trials a step.
-        learning_rate: of Adam.
-        clip: the largest norm of a gradient.
-        schedule: of the learning rate: "constant", or "linear", which falls to zero over `steps`.
-        stop_at: trial accuracy at which to end, in 0..1.
-        check_every: steps between checks.
-        seed: of the trials; the weights are the model's own.
-        on_check: called with each record of the log.
-        keep_at: steps after which `on_keep` is called with their number, 0 for the start, such as `log_spaced` gives;
-            the last step taken is always among them.
-        on_keep: what keeps the weights, in memory or in a folder.
-
-    Raises:
-        ModelMismatchError: the model has fewer tokens than the task.
-        InvalidArgumentError: a number is out of range.
+        model: what is trained.
+        loss: of a batch, in parts, of which it is the sum: each is backpropagated by itself, so that the memory is
+            that of one.
+        optimisers: over its parameters.
+        batches: at least as many as there are steps, and one more for checks `between`.
+        steps: the most that are made.
+        checks: when it is measured, and when that is enough.
+        clip: the largest norm of a gradient; by default there is none.
+        on_step: called with the number of steps taken: 0 at the start, and after each.
+        run: where the progress is shown.
+        title: of the line of progress, and of its curves.
     """
-    check_vocabulary(model, task)
-    limits = {"learning_rate": learning_rate, "clip": clip, "stop_at": stop_at, "schedule": schedule}
-    check_settings({"steps": steps, "batch_size": batch_size, "check_every": check_every, **limits})
-    generator = torch.Generator().manual_seed(seed)
-    watch = _Watch(model, task, steps, stop_at, check_every, generator, on_check, keep_at, on_keep)
-    watch.start()
-    for loss in _losses(model, task, steps, batch_size, learning_rate, clip, schedule, generator):
-        if watch.reached_after(loss):
-            break
-    return watch.end()
+    step = on_step or (lambda step: None)
+    with run.stage(title, steps) as stage:
+        watch = _Watch(model, checks, stage, title)
+        step(0)
+        model.train()
+        for batch in batches:
+            optimisers.zero_grad()
+            watch.losses.append(_backward(loss(model, batch)))
+            if checks.between and (watch.reached() or watch.log.steps == steps):
+                break
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimisers.step()
+            watch.log.steps += 1
+            step(watch.log.steps)
+            if not checks.between and (watch.reached() or watch.log.steps == steps):
+                break
+    model.eval()
+    watch.log.seconds = time.perf_counter() - watch.started
+    return watch.log
 
 
-def check_settings(settings: Mapping[str, Any]) -> None:
-    """Check those of the settings of `train` that are given.
-
-    Raises:
-        InvalidArgumentError: a number is out of range, or there is no such schedule.
-    """
-    for name, low in (("steps", 1), ("batch_size", 1), ("check_every", 1), ("learning_rate", 0), ("clip", 0)):
-        if name in settings:
-            check_at_least(name, settings[name], low)
-    if "stop_at" in settings:
-        check_between("stop_at", settings["stop_at"], 0, 1)
-    if "schedule" in settings:
-        check_name("schedule", settings["schedule"], SCHEDULES)
+def _backward(parts: Iterable[Tensor]) -> Tensor:
+    """Add the gradients of a loss; returns it, without gradients."""
+    total: Any = 0
+    for part in parts:
+        part.backward()
+        total = total + part.detach()
+    return total
 
 
 @dataclass
 class _Watch:
-    """What `train` does before, between and after its steps: weights are kept, accuracy is measured and logged."""
+    """The checks of one training, and its log."""
 
     model: nn.Module
-    task: Task
-    steps: int
-    stop_at: float | int
-    check_every: int
-    generator: torch.Generator
-    on_check: Callable[[dict[str, float | int]], Any] | None
-    keep_at: Collection[int]
-    on_keep: Callable[[int], Any] | None
+    checks: Checks
+    stage: Stage
+    title: str
     log: TrainingLog = field(default_factory=TrainingLog)
     losses: list[Tensor] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
-    def start(self) -> None:
-        """Before the first step."""
-        self._keep(0, 0 in self.keep_at)
-
-    def reached_after(self, loss: Tensor) -> bool:
-        """After a step, given its loss: whether it reached the goal, as far as it is time to measure it."""
-        log = self.log
-        log.steps += 1
-        self.losses.append(loss)
-        self._keep(log.steps, log.steps in self.keep_at)
-        if log.steps % self.check_every == 0 or log.steps == self.steps:
-            self._check()
+    def reached(self) -> bool:
+        """Whether the goal is reached, as far as it is time to measure it."""
+        log, checks = self.log, self.checks
+        if not checks.due(log.steps):
+            return False
+        record: Record = {"step": log.steps, **checks.measure(self.losses)}
+        self.losses.clear()
+        log.records.append(record)
+        self.stage.to(log.steps, **{name: record[name] for name in SHOWN if name in record})
+        self.stage.record(self.title, record)
+        if checks.on_check is not None:
+            checks.on_check(record)
+        log.reached = checks.enough(record)
+        self.model.train()
         return log.reached
 
-    def end(self) -> TrainingLog:
-        """After the last step."""
-        log = self.log
-        self.model.eval()
-        self._keep(log.steps, log.steps not in self.keep_at)
-        log.seconds = time.perf_counter() - self.started
-        if not log.reached:
-            message = "training ended after steps=%d without reaching stop_at=%g: the last trial accuracy is %g"
-            logger.warning(message, self.steps, self.stop_at, log.records[-1]["accuracy"])
-        return log
 
-    def _keep(self, step: int, wanted: bool) -> None:
-        if wanted and self.keep_at and self.on_keep is not None:
-            self.on_keep(step)
-
-    def _check(self) -> None:
-        accuracy = self._accuracy(400)
-        record = {"step": self.log.steps, "loss": torch.stack(self.losses).mean().item(), "accuracy": accuracy}
-        self.log.records.append(record)
-        self.losses.clear()
-        if self.on_check is not None:
-            self.on_check(record)
-        self.log.reached = accuracy >= self.stop_at and self._accuracy(CONFIRM) >= self.stop_at
-        self.model.train()
-
-    def _accuracy(self, n: int) -> float:
-        return evaluate(self.model, self.task, n=n, generator=self.generator).accuracy
+def title_of(name: str) -> str:
+    """What the training of a part of a run is called."""
+    return "training" if name == "model" else name.rpartition("/")[2]
 
 
-def log_spaced(steps: int, n: int, first: int = 10) -> tuple[int, ...]:
-    """0, and up to `n` further steps whose logarithms are evenly spaced from `first` to `steps`."""
-    check_at_least("n", n, 2)
-    check_at_least("steps", steps, first)
-    ratio = (steps / first) ** (1 / (n - 1))
-    return (0, *sorted({round(first * ratio**i) for i in range(n)}))
+def kept(
+    run: NoRun, name: str, model: nn.Module, asked: Mapping[str, Any], make: Callable[[], TrainingLog]
+) -> TrainingLog:
+    """Train a model in a run, or give it the weights that it was trained to there.
 
+    Args:
+        run: where the trained model is kept.
+        name: of the part of the run.
+        model: as it starts; left as it is trained, in evaluation mode.
+        asked: by what it is trained, as plain values; its weights are added.
+        make: trains it.
+    """
 
-def _losses(
-    model: nn.Module,
-    task: Task,
-    steps: int,
-    batch_size: int,
-    learning_rate: float | int,
-    clip: float | int,
-    schedule: str,
-    generator: torch.Generator,
-) -> Iterator[Tensor]:
-    """Optimiser steps, one by one: the loss before each."""
-    device = next(model.parameters()).device
-    optimiser = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=learning_rate)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: SCHEDULES[schedule](step / steps))
-    model.train()
-    for batch in islice(_batches(task, batch_size, generator, device), steps):
-        loss = _step(model, batch, optimiser, clip)
-        rates.step()
-        yield loss
+    def save(log: TrainingLog, folder: Path) -> None:
+        write_weights(model, folder)
+        written = plain(log)
+        evaluation = written.pop("evaluation")
+        write_json(folder / TRAINING, {"log": written, "evaluation": evaluation})
 
+    def load(folder: Path) -> TrainingLog:
+        read_weights(model, folder)
+        model.eval()
+        read = read_json(folder / TRAINING)
+        return rebuilt(TrainingLog, {**read["log"], "evaluation": read["evaluation"]})
 
-def _step(model: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, clip: float | int) -> Tensor:
-    """One optimiser step; returns the loss before it."""
-    optimiser.zero_grad(set_to_none=True)
-    tokens, total = batch.predictable[:, 1:].sum(), torch.zeros((), device=batch.input_ids.device)
-    for rows in by_length(model, batch, LENGTH_PARTS):
-        logits, targets, _ = next_token_logits(model, batch.rows(rows))
-        loss = nn.functional.cross_entropy(logits, targets, reduction="sum") / tokens
-        loss.backward()
-        total += loss.detach()
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimiser.step()
-    return total
-
-
-def _batches(task: Task, size: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:
-    """Batches without end, each cut to its own longest trial."""
-    while True:
-        pool = task.sample(size * POOL, generator=generator, split="train")
-        for start in range(0, size * POOL, size):
-            rows = slice(start, start + size)
-            yield pool.rows(rows).to(device)
-
-
-def as_dict(result: Evaluation | TrainingLog) -> dict[str, Any]:
-    """A result as plain values for JSON; numbers that are keys become text."""
-    return {
-        name: {str(k): v for k, v in value.items()} if isinstance(value, dict) else value
-        for name, value in asdict(result).items()
-    }
+    said = {} if run is NO_RUN else {**asked, "weights": hash_of(model)}
+    return run.keep(name, make, load, save=save, asked=said)

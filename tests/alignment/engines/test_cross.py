@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from numsym.alignment.engines.cross import CrossEngine, Joint, features, states
+from numsym.alignment.engines.cross import CrossEngine, Joint, Side, features, states
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.analyses import Side
 from numsym.models import counting_gru
 from numsym.tasks import TASKS, MultiObject
 
@@ -34,9 +33,9 @@ def pairs_of(base, source, generator, n=30):
 def test_within_one_network_it_is_the_exchange_of_the_usual_engine(alignment, sides, generator):
     model, interventions = sides[0].model, [build(alignment, 6, 2, 1, seed) for seed in (0, 1)]
     pairs = interchange_pairs(MULTI, MULTI.program(), ("count",), 30, generator=generator)
-    engine = CrossEngine((sides[0], replace(sides[0], name="again")), tuple(interventions))
+    engine = CrossEngine((sides[0], replace(sides[0], name="again")), [tuple(interventions)])
     prepared = engine.prepare(Joint({(0, 0): pairs}))
-    usual = RecurrentEngine(model, sides[0].site, interventions)
+    usual = RecurrentEngine(model, sides[0].place, interventions)
     with torch.no_grad():
         _, (expected,) = usual.exchanged(0, usual.prepare(pairs))
         torch.testing.assert_close(engine.exchange(prepared[0, 0], (0, 0)), expected, atol=1e-5, rtol=1e-3)
@@ -51,7 +50,7 @@ def test_within_one_network_it_is_the_exchange_of_the_usual_engine(alignment, si
 def test_across_two_networks_the_first_coordinates_are_the_sources(sides, generator):
     """By rotations, from the weights: what is read in one network is written into the other's own coordinates."""
     interventions = [build("orthogonal", side.model.config.hidden_size, 2, 1, seed) for seed, side in enumerate(sides)]
-    engine = CrossEngine(sides, tuple(interventions))
+    engine = CrossEngine(sides, [tuple(interventions)])
     pairs = pairs_of(sides[1], sides[0], generator)
     part = engine.prepare(Joint({(0, 1): pairs}))[0, 1]
     assert part.source.shape[1] == 6
@@ -63,7 +62,7 @@ def test_across_two_networks_the_first_coordinates_are_the_sources(sides, genera
 
 
 def test_what_was_learned_is_put_back(sides):
-    engine = CrossEngine(sides, (build("linear", 6, 2, 1, 0), build("linear", 8, 2, 1, 1)))
+    engine = CrossEngine(sides, [(build("linear", 6, 2, 1, 0), build("linear", 8, 2, 1, 1))])
     before = engine.snapshot(0)
     h = torch.randn(3, 6)
     told = features(engine.interventions[0][0], h).detach()
@@ -78,3 +77,23 @@ def test_what_was_learned_is_put_back(sides):
 def test_directions_are_as_long_as_the_shortest(sides, generator):
     few, more = (pairs_of(sides[0], sides[0], generator, n) for n in (5, 9))
     assert len(Joint({(0, 0): more, (1, 0): few})) == 5
+    joint = Joint({(0, 0): more, (1, 0): few})
+    assert list(joint.only([(1, 0)])) == [(1, 0)]
+    mixed = joint.with_permuted_sources(torch.Generator().manual_seed(3))
+    expected = more.with_permuted_sources(torch.Generator().manual_seed(3))
+    assert torch.equal(mixed[0, 0].source_ids, expected.source_ids)
+
+
+def test_several_alignments_are_measured_as_each_alone(sides, generator):
+    pairs = [(build("orthogonal", 6, 2, 1, s), build("orthogonal", 8, 2, 1, s + 1)) for s in (0, 5)]
+    joint = Joint({(0, 1): pairs_of(sides[1], sides[0], generator)})
+    both = CrossEngine(sides, pairs)
+    prepared, rows = both.prepare(joint), [torch.arange(30)] * 2
+    with torch.no_grad():
+        losses, right = both.measure([prepared] * 2, rows, [0, 1])
+        for index, pair in enumerate(pairs):
+            loss, (correct,) = CrossEngine(sides, [pair]).measure([prepared], rows[:1], [0])
+            assert loss[0] == losses[index]
+            assert torch.equal(correct, right[index])
+    assert losses[0] != losses[1]
+    assert both.free_running(0, joint[0, 1], MULTI.program()) is None

@@ -4,8 +4,8 @@ from numsym._pyvene import pv
 from numsym.alignment.engines.pyvene import PyveneEngine, score, unintervened
 from numsym.alignment.functions import build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.site import Site
 from numsym.models import RecurrentConfig, RecurrentLM, counting_gru
+from numsym.models.site import Site
 from numsym.tasks import MultiObject
 
 TASK = MultiObject()

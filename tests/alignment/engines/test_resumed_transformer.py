@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from numsym.alignment.engines.resumed_transformer import COMPONENTS, Context, ResumedTransformer
-from numsym.alignment.site import Site
 from numsym.models import TransformerConfig, TransformerLM
+from numsym.models.site import Site
 
 HOOKS = {
     "embeddings": "embed.hook_out",

@@ -11,8 +11,8 @@ from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.transformer import TransformerEngine
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.alignment.pairs import interchange_pairs
-from numsym.alignment.site import Site
 from numsym.models import TransformerConfig, TransformerLM
+from numsym.models.site import Site
 from numsym.tasks import MultiObject
 
 WIDTH = 12

@@ -1,54 +1,82 @@
-"""Which route a search or a measurement takes through a model."""
+"""Which route a search or a measurement takes through a model.
 
-import torch
+A new route is a file here, its test, and its line in this one: a class that the search can use (`Engine`) and that says
+what it supports.
+"""
+
+from typing import Protocol, runtime_checkable
+
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from numsym._pyvene import pv
+from numsym._pyvene import frozen, pv
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.recurrent import RecurrentEngine
+from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.engines.transformer import TransformerEngine
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.result import AlignmentResult
-from numsym.alignment.search import Engine, correct
-from numsym.alignment.site import Site
+from numsym.alignment.search import Engine, right
 from numsym.errors import InvalidArgumentError, check_name
+from numsym.models.site import Site
+from numsym.registry import Registry
 
-ENGINES = ("auto", "resumed", "pyvene")
-FAST = (RecurrentEngine, TransformerEngine)
+
+@runtime_checkable
+class Route(Engine, Protocol):
+    """An engine that is chosen by what it supports.
+
+    Attributes:
+        order: the lowest that supports what is asked is taken.
+        takes: which models at which sites, in words.
+    """
+
+    order: int
+    takes: str
+
+    def __init__(self, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> None: ...
+
+    @classmethod
+    def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
+        """Whether this route exists for them."""
+
+
+ENGINES: Registry[type[Route]] = Registry("engine")
+"""Routes by name; several may be known to `engine=` by one, their own `name`: "resumed" is all the fast ones."""
+
+ENGINES.register("recurrent")(RecurrentEngine)
+ENGINES.register("transformer")(TransformerEngine)
+ENGINES.register("suffix")(SuffixEngine)
+ENGINES.register("pyvene")(PyveneEngine)
+
+
+def engine_names() -> tuple[str, ...]:
+    """What `engine=` may be."""
+    return tuple(dict.fromkeys(["auto", *(ENGINES[name].name for name in ENGINES)]))
 
 
 def engine_for(model: nn.Module, site: Site, interventions: list[pv.Intervention], name: str = "auto") -> Engine:
-    """The engine of that name, or with "auto" the fastest that supports this model, site and interventions.
+    """The first engine of that name, or with "auto" of all, that supports this model, site and interventions.
 
     Raises:
-        InvalidArgumentError: the engine of that name does not support them.
+        InvalidArgumentError: no engine of that name supports them.
     """
-    check_name("engine", name, ENGINES)
-    fast = [kind for kind in FAST if kind.supports(model, site, interventions)]
-    if name == "resumed" and not fast:
-        raise InvalidArgumentError(
-            f"engine='resumed' is not allowed for {type(model).__name__} at {site.component!r} with "
-            f"{', '.join(sorted({type(one).__name__ for one in interventions}))}: it runs RecurrentLM at 'state' and "
-            f"TransformerLM at {', '.join(TransformerEngine.components)}, with the alignment functions "
-            f"{', '.join(ALIGNMENTS)}; use engine='auto' or 'pyvene'"
-        )
-    kind = PyveneEngine if name == "pyvene" or not fast else fast[0]
-    engine: Engine = kind(model, site, interventions)  # type: ignore[arg-type]
-    return engine
+    check_name("engine", name, engine_names())
+    known = sorted((ENGINES[key] for key in ENGINES), key=lambda kind: kind.order)
+    named = [kind for kind in known if name in ("auto", kind.name)]
+    for kind in named:
+        if kind.supports(model, site, interventions):
+            return kind(model, site, interventions)
+    raise InvalidArgumentError(
+        f"engine={name!r} is not allowed for {type(model).__name__} at {site.component!r} with "
+        f"{', '.join(sorted({type(one).__name__ for one in interventions}))}: it runs "
+        f"{' and '.join(kind.takes for kind in named)}, with the alignment functions {', '.join(ALIGNMENTS)}; "
+        "use engine='auto' or 'pyvene'"
+    )
 
 
-def right(engine: Engine, index: int, pairs: Pairs) -> Bool[Tensor, "batch"]:
-    """Which of some pairs one alignment of an engine gets right, on the CPU."""
-    return correct(engine, index, engine.prepare(pairs), len(pairs))
-
-
-@torch.no_grad()
 def right_of(result: AlignmentResult, pairs: Pairs, engine: str = "auto") -> Bool[Tensor, "batch"]:
-    """Which of some pairs a found alignment gets right, on the CPU: any pairs of its task, variable and split.
-
-    The model is left without gradients, as `AlignmentResult.intervenable` leaves it.
-    """
-    result.model.eval()
-    return right(engine_for(result.model, result.site, [result.intervention], engine), 0, pairs)
+    """Which of some pairs a found alignment gets right, on the CPU: any pairs of its task, variable and split."""
+    with frozen(result.model):
+        return right(engine_for(result.model, result.site, [result.intervention], engine), 0, pairs)

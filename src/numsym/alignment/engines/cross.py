@@ -1,18 +1,23 @@
 """The exchange between two networks: read in one, written into the other, through an alignment function of each.
 
-An `Engine` of the search (`numsym.alignment.search`), of which `align_across` makes one joint alignment.
+An `Engine` of the search (`numsym.alignment.search`), each of whose alignments is a joint one, of both networks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
-from numsym.alignment import Pairs, Site
+from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.engines.recurrent import Prepared, RecurrentEngine, take
+from numsym.alignment.pairs import Pairs
 from numsym.interventions import LinearAlignmentIntervention
+from numsym.models.site import Site
+from numsym.programs import Program
 from numsym.tasks import Task
 
 Direction = tuple[int, int]
@@ -29,42 +34,55 @@ class Side:
         name: in results, such as "gru-0".
         model: a `RecurrentLM`.
         task: what it does.
-        program: the program of its task that has the variable.
-        layer: whose state is exchanged.
+        program: the program of its task that has the variable; the hypothesis' own if not given.
+        site: whose state is exchanged, "state" or "state:layer".
     """
 
     name: str
     model: nn.Module
     task: Task
-    program: str = "up_down"
-    layer: int = 0
+    program: str | None = None
+    site: str | Site = "state"
 
     @property
-    def site(self) -> Site:
+    def place(self) -> Site:
         """Where."""
-        return Site("state", self.layer)
+        return Site.of(self.site)
 
 
 class Joint(dict[Direction, Pairs]):
     """Pairs of several directions, as many of each; its length is theirs, for the search."""
 
     def __len__(self) -> int:
-        return min(len(pairs) for pairs in self.values())
+        return min((len(pairs) for pairs in self.values()), default=0)
+
+    def with_permuted_sources(self, generator: torch.Generator) -> "Joint":
+        """`Pairs.with_permuted_sources` of each direction."""
+        return Joint({direction: pairs.with_permuted_sources(generator) for direction, pairs in self.items()})
+
+    def only(self, directions: Sequence[Direction]) -> "Joint":
+        """Some of the directions."""
+        return Joint({direction: self[direction] for direction in directions})
 
 
 class CrossEngine:
-    """Loss and correctness of one joint alignment of two networks, over some directions: an `Engine` of the search."""
+    """Loss and correctness of joint alignments of two networks, over some directions: an `Engine` of the search.
+
+    Args:
+        sides: the networks, frozen.
+        pairs: for each alignment, an alignment function of each network, with as many coordinates exchanged.
+    """
 
     name = "cross"
 
-    def __init__(self, sides: tuple[Side, Side], pair: tuple[pv.Intervention, pv.Intervention]):
-        self.sides, self.interventions = sides, [nn.ModuleList(pair)]
-        self._k = int(pair[0].interchange_dim)
-        self._engines = [RecurrentEngine(side.model, side.site, []) for side in sides]  # type: ignore[arg-type]
+    def __init__(self, sides: tuple[Side, Side], pairs: Sequence[tuple[pv.Intervention, pv.Intervention]]):
+        self.sides = sides
+        self.interventions: list[Any] = [nn.ModuleList(pair) for pair in pairs]
+        self._engines = [RecurrentEngine(side.model, side.place, []) for side in sides]  # type: ignore[arg-type]
 
     def parameters(self) -> list[nn.Parameter]:
-        """What is learned: both alignment functions."""
-        return [p for p in self.interventions[0].parameters() if p.requires_grad]
+        """What is learned: both alignment functions of each."""
+        return [p for pair in self.interventions for p in pair.parameters() if p.requires_grad]
 
     def boundaries(self) -> list[Tensor]:
         """No boundary is learned."""
@@ -75,37 +93,45 @@ class CrossEngine:
         engines = self._engines
         return {(a, b): engines[b].prepare(some, sources=engines[a]) for (a, b), some in pairs.items()}
 
-    def exchange(self, part: Prepared, direction: Direction) -> Float[Tensor, "batch hidden"]:
-        """The states after the exchange: the target's, with the source's first k coordinates."""
-        giving, taking = (self.interventions[0][i] for i in direction)
-        base, source = features(taking, part.base), features(giving, part.source)
-        k = self._k
+    def exchange(self, part: Prepared, direction: Direction, index: int = 0) -> Float[Tensor, "batch hidden"]:
+        """The states after the exchange of one alignment: the target's, with the source's first k coordinates."""
+        giving, taking = (self.interventions[index][i] for i in direction)
+        base, source, k = features(taking, part.base), features(giving, part.source), int(taking.interchange_dim)
         return states(taking, torch.cat([source[:, :k], base[:, k:]], 1))
 
     def measure(
         self, prepared: list[dict[Direction, Prepared]], rows: list[Tensor], alive: list[int]
     ) -> tuple[Float[Tensor, "alive"], list[Bool[Tensor, "batch"]]]:
-        """The mean loss over the directions, and which pairs are right, direction after direction."""
+        """For each of `alive`: the mean loss over the directions, and which pairs are right, direction by direction."""
         losses, right = [], []
-        for direction, everything in prepared[0].items():
-            part = take(everything, rows[0])
-            loss, correct = self._engines[direction[1]].outcome(self.exchange(part, direction), [part])
-            losses.append(loss)
-            right += correct
-        return torch.stack(losses).mean(0), [torch.cat(right)]
+        for index, directions, row in zip(alive, prepared, rows, strict=True):
+            found = [self._outcome(take(every, row), direction, index) for direction, every in directions.items()]
+            losses.append(torch.stack([loss for loss, _ in found]).mean())
+            right.append(torch.cat([correct for _, correct in found]))
+        return torch.stack(losses), right
+
+    def _outcome(self, part: Prepared, direction: Direction, index: int) -> tuple[Tensor, Bool[Tensor, "batch"]]:
+        loss, right = self._engines[direction[1]].outcome(self.exchange(part, direction, index), [part])
+        return loss[0], right[0]
 
     def set_temperature(self, index: int, temperature: float) -> None:
         """Nothing is soft here."""
 
     def snapshot(self, index: int) -> dict[str, Tensor]:
-        """A copy of what has been learned."""
-        return {name: p.detach().clone() for name, p in self.interventions[0].named_parameters()}
+        """A copy of what has been learned for one alignment."""
+        return {name: p.detach().clone() for name, p in self.interventions[index].named_parameters()}
 
     def restore(self, index: int, snapshot: dict[str, Tensor]) -> None:
         """Set both functions back to a copy."""
         with torch.no_grad():
-            for name, value in self.interventions[0].named_parameters():
+            for name, value in self.interventions[index].named_parameters():
                 value.copy_(snapshot[name])
+
+    def free_running(
+        self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+    ) -> FreeRun | None:
+        """Nothing: what is measured across networks is teacher-forced."""
+        return None
 
 
 def features(intervention: pv.Intervention, h: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch hidden"]:

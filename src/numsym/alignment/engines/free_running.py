@@ -7,13 +7,14 @@ right teacher-forced, since both part at the first wrong token (tested). What fr
 it: by how many tokens the behaviour misses the counterfactual.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.pairs import Pairs
 from numsym.programs import Program
 
@@ -42,27 +43,31 @@ class FreeRun:
 
 
 @torch.no_grad()
-def free_running(
-    engine: RecurrentEngine, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+def run_on(
+    step: Callable[[Int[Tensor, "batch"], Any], tuple[Float[Tensor, "batch vocab"], Any]],
+    logits: Float[Tensor, "batch vocab"],
+    states: Any,
+    pairs: Pairs,
+    program: Program,
+    generator: torch.Generator | None = None,
 ) -> FreeRun:
-    """Run the model on by itself from the exchanged states of one alignment.
+    """Run a model on by itself from an exchange.
 
     Args:
-        engine: of a recurrent model.
-        index: which of its alignments.
-        pairs: where to exchange; `pairs.state` is what the program continues from.
+        step: from the next token and the states before it, the logits after it and the states.
+        logits: of the next token, at the exchange.
+        states: there.
+        pairs: where it was; `pairs.state` is what the program continues from.
         program: whose emissions are wanted.
         generator: of tokens that are not predictable, where the pair has none because the model has left its course.
     """
-    pairs = pairs.to(engine.model.device)
-    logits, states = engine.exchanged(index, engine.prepare(pairs))
     state, right = dict(pairs.state), torch.ones_like(pairs.base_at, dtype=torch.bool)
     said, over = torch.zeros_like(pairs.base_at), torch.zeros_like(pairs.base_at)
     length = pairs.base_ids.shape[1]
-    for step in range(1, STEPS + 1):
+    for taken in range(1, STEPS + 1):
         token, predictable = program.emit(state, generator)
-        given = pairs.base_ids.gather(1, (pairs.base_at + step).clamp(max=length - 1)[:, None])[:, 0]
-        token = torch.where(right & ~predictable & (pairs.base_at + step < length), given, token)
+        given = pairs.base_ids.gather(1, (pairs.base_at + taken).clamp(max=length - 1)[:, None])[:, 0]
+        token = torch.where(right & ~predictable & (pairs.base_at + taken < length), given, token)
         own = logits.argmax(-1)
         predictable = predictable & (over == 0)
         right &= ~predictable | (own == token)
@@ -73,5 +78,5 @@ def free_running(
         over = torch.maximum(over, state["ended"])
         if bool(over.all()):
             break
-        logits, states = engine.model.step(token, states)
+        logits, states = step(token, states)
     return FreeRun(right & (over == 1), said, pairs.scored.sum(1))

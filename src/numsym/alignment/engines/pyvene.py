@@ -1,13 +1,21 @@
-"""The search's reference route: every step runs base and source through `pv.IntervenableModel`."""
+"""The search's reference route: every step runs base and source through `pv.IntervenableModel`.
+
+Beside it, exchanges of whole sites, for which nothing is searched.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from numsym._pyvene import Intervenable, locations, pv, quiet
+from numsym._pyvene import intervenable, locations, pv
+from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
-from numsym.models.logits import kept, model_inputs
+from numsym.alignment.search import right
+from numsym.models.logits import kept, logits_of, model_inputs
+from numsym.models.site import Site
+from numsym.programs import Program
 
 
 class PyveneEngine:
@@ -19,16 +27,16 @@ class PyveneEngine:
         interventions: one per alignment; the engine trains these very modules.
     """
 
-    name = "pyvene"
+    name, order, takes = "pyvene", 100, "any model that pyvene knows"
 
     def __init__(self, model: nn.Module, site: Site, interventions: list[pv.Intervention]):
         self.model, self.interventions = model, interventions
-        with quiet():
-            self._intervenables = [
-                Intervenable(pv.IntervenableConfig([site.representation(one)]), model) for one in interventions
-            ]
-        for intervenable in self._intervenables:
-            intervenable.set_device(device_of(model), set_model=False)
+        self._intervenables = [intervenable(model, [site.representation(one)]) for one in interventions]
+
+    @classmethod
+    def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
+        """Always."""
+        return True
 
     def parameters(self) -> list[nn.Parameter]:
         """What the search learns."""
@@ -54,23 +62,12 @@ class PyveneEngine:
         """
         losses, correct = [], []
         for index, pairs, row in zip(alive, prepared, rows, strict=True):
-            loss, right = self.intervened(index, pairs.rows(row))
+            part = pairs.rows(row)
+            subspaces = [part.block[:, None].tolist()] if len(part.variables) > 1 else None
+            loss, found = outcome(self.model, part, self._intervenables[index], subspaces)
             losses.append(loss)
-            correct.append(right)
+            correct.append(found)
         return torch.stack(losses), correct
-
-    def intervened(
-        self, index: int, pairs: Pairs, subspaces: list | None = None
-    ) -> tuple[Tensor, Bool[Tensor, "batch"]]:
-        """One intervened pass over some pairs: loss, and which are right; pyvene's `subspaces` may be given."""
-        keep = pairs.scored[:, 1:]
-        base = model_inputs(self.model, pairs.base_ids[:, :-1], pairs.base_mask[:, :-1], keep)
-        source = model_inputs(self.model, pairs.source_ids, pairs.source_mask)
-        if subspaces is None and len(pairs.variables) > 1:
-            subspaces = [pairs.block[:, None].tolist()]
-        where = locations(pairs.source_at, pairs.base_at)
-        _, output = self._intervenables[index](base, [source], where, subspaces=subspaces)
-        return score(kept(self.model, output["logits"], keep), pairs)
 
     def set_temperature(self, index: int, temperature: float) -> None:
         """Set how soft the learned mask of one alignment is."""
@@ -85,6 +82,12 @@ class PyveneEngine:
         with torch.no_grad():
             for name, value in self.interventions[index].named_parameters():
                 value.copy_(snapshot[name])
+
+    def free_running(
+        self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+    ) -> FreeRun | None:
+        """Nothing: pyvene exchanges in a pass over given tokens."""
+        return None
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -101,13 +104,68 @@ def score(logits: Float[Tensor, "kept vocab"], pairs: Pairs) -> tuple[Tensor, Bo
     return nn.functional.cross_entropy(logits.float(), targets), ~wrong.any(1)
 
 
-@torch.no_grad()
-def unintervened(model: nn.Module, pairs: Pairs, chunk: int = 1024) -> Bool[Tensor, "batch"]:
+def outcome(
+    model: nn.Module,
+    pairs: Pairs,
+    exchange: pv.IntervenableModel | None = None,
+    subspaces: list | None = None,
+) -> tuple[Tensor, Bool[Tensor, "batch"]]:
+    """One pass over some pairs, with the exchange that an intervenable model makes at the pairs' positions, or none.
+
+    Args:
+        model: its model.
+        pairs: on the model's device.
+        exchange: it; all of its interventions take the same source.
+        subspaces: as pyvene has them.
+
+    Returns:
+        As `score`.
+    """
+    keep = pairs.scored[:, 1:]
+    base = model_inputs(model, pairs.base_ids[:, :-1], pairs.base_mask[:, :-1], keep)
+    if exchange is None:
+        output = model(**base)
+    else:
+        sites, source = len(exchange.interventions), model_inputs(model, pairs.source_ids, pairs.source_mask)
+        where = locations(pairs.source_at, pairs.base_at, sites)
+        _, output = exchange(base, [source] * sites, where, subspaces=subspaces)
+    return score(kept(model, logits_of(output), keep), pairs)
+
+
+class Whole:
+    """Exchanges of whole sites as they are, or of some neurons; nothing is learned. `right` says which pairs are right.
+
+    Args:
+        model: frozen by pyvene.
+        sites: exchanged together; none leaves the model as it is.
+        neurons: for each index that is asked for, the coordinates exchanged at every site; all if not given.
+
+    Attributes:
+        intervenable: the model with the exchange; `None` without sites.
+    """
+
+    def __init__(self, model: nn.Module, sites: Sequence[Site], neurons: Sequence[Sequence[int]] | None = None):
+        self.model, self.sites, self.neurons = model, list(sites), neurons
+        places = [site.representation(pv.VanillaIntervention(embed_dim=site.check(model))) for site in self.sites]
+        self.intervenable = intervenable(model, places) if places else None
+
+    def prepare(self, pairs: Pairs) -> Pairs:
+        """Nothing is computed ahead."""
+        return pairs.to(device_of(self.model))
+
+    def measure(
+        self, prepared: list[Pairs], rows: list[Tensor], alive: list[int]
+    ) -> tuple[Float[Tensor, "alive"], list[Bool[Tensor, "batch"]]]:
+        """Losses, and which pairs are right; see `PyveneEngine.measure`."""
+        losses, correct = [], []
+        for index, pairs, row in zip(alive, prepared, rows, strict=True):
+            chosen = None if self.neurons is None else [[list(self.neurons[index])] * len(row)] * len(self.sites)
+            loss, found = outcome(self.model, pairs.rows(row), self.intervenable, chosen)
+            losses.append(loss)
+            correct.append(found)
+        return torch.stack(losses), correct
+
+
+def unintervened(model: nn.Module, pairs: Pairs) -> Bool[Tensor, "batch"]:
     """Which counterfactuals the model gives with no intervention: the floor of IIA."""
-    right = []
-    for start in range(0, len(pairs), chunk):
-        part = pairs.rows(slice(start, start + chunk)).to(device_of(model))
-        keep = part.scored[:, 1:]
-        output = model(**model_inputs(model, part.base_ids[:, :-1], part.base_mask[:, :-1], keep))
-        right.append(score(kept(model, output["logits"], keep), part)[1])
-    return torch.cat(right).cpu()
+    return right(Whole(model, []), 0, pairs)

@@ -16,11 +16,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.engines.free_running import FreeRun, run_on
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
 from numsym.models import RecurrentLM
 from numsym.models.recurrence import Packing, run_packed
+from numsym.models.site import Site
+from numsym.programs import Program
 
 CHUNK = 1024
 """Pairs whose prefixes are run at a time when preparing."""
@@ -57,7 +59,7 @@ class RecurrentEngine(StackedAlignments):
     Takes what `PyveneEngine` takes and gives what it gives (tested equal).
     """
 
-    name = "resumed"
+    name, order, takes = "resumed", 0, "RecurrentLM at 'state'"
 
     def __init__(self, model: RecurrentLM, site: Site, interventions: list[pv.Intervention]):
         super().__init__(interventions)
@@ -153,6 +155,15 @@ class RecurrentEngine(StackedAlignments):
             below = layers[above - 1].output(states[above - 1])
             states[above] = layers[above].states(below[:, None], None, states[above])[:, 0]
         return self.model.decoder(layers[-1].output(states[-1])), states
+
+    @torch.no_grad()
+    def free_running(
+        self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+    ) -> FreeRun:
+        """What the model does by itself from the exchanged states of one alignment on."""
+        pairs = pairs.to(self.model.device)
+        logits, states = self.exchanged(index, self.prepare(pairs))
+        return run_on(self.model.step, logits, states, pairs, program, generator)
 
     def _resume(
         self, exchanged: Float[Tensor, "batch hidden"], batch: Prepared

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from numsym.alignment.site import Site
 from numsym.models import TransformerLM
 from numsym.models.packed_blocks import PARTS, PackedBlock, Plan, Tokens, inner, ranks
+from numsym.models.site import Site
 
 COMPONENTS = ("embeddings", "block_input", *PARTS)
 """Where to exchange: what changes one position of the stream that enters the next layer."""

@@ -7,7 +7,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.functions import ALIGNMENTS, Parameters, name_of
+from numsym.alignment.pairs import Pairs
+from numsym.programs import Program
 
 
 class StackedAlignments:
@@ -84,6 +87,12 @@ class StackedAlignments:
                 group.learned[name][place].copy_(value)
                 own[name].copy_(value)
 
+    def free_running(
+        self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+    ) -> FreeRun | None:
+        """Nothing, unless the engine can let its model run on by itself."""
+        return None
+
 
 def scored(
     logits: Float[Tensor, "kept vocab"], targets: Int[Tensor, "kept"], where: Bool[Tensor, "rows steps"], stacks: int
@@ -92,20 +101,22 @@ def scored(
 
     Args:
         logits: where a token is scored, row after row.
-        targets: those tokens.
-        where: at which steps they are.
+        targets: those tokens, on the device of the logits.
+        where: at which steps they are; where this is on the CPU, nothing waits for that device.
         stacks: how many alignments there are, with as many rows each.
 
     Returns:
         The mean cross-entropy of each alignment's tokens, and for each which rows are right in all of theirs.
     """
+    size, device = len(where) // stacks, logits.device
+    rows = where.nonzero()[:, 0]
+    owner, counts = rows // size, torch.bincount(rows // size, minlength=stacks)
+    rows, owner, counts = (index.to(device, non_blocking=True) for index in (rows, owner, counts))
     losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
-    owner = torch.arange(stacks, device=where.device).repeat_interleave(len(where) // stacks)
-    owner = owner[:, None].expand_as(where)[where]
     total = losses.new_zeros(stacks).index_add(0, owner, losses)
-    wrong = torch.zeros_like(where)
-    wrong[where] = logits.detach().argmax(-1) != targets
-    return total / torch.bincount(owner, minlength=stacks), list((~wrong.any(1)).split(len(where) // stacks))
+    wrong = (logits.detach().argmax(-1) != targets).long()
+    mistakes = torch.zeros(len(where), dtype=torch.long, device=device).index_add(0, rows, wrong)
+    return total / counts, list((mistakes == 0).split(size))
 
 
 class _Group:
@@ -113,6 +124,7 @@ class _Group:
 
     def __init__(self, name: str, members: list[pv.Intervention]):
         self.members, self.function = members, ALIGNMENTS[name]
+        self._indices: dict[tuple[int, ...], Tensor] = {}
         tensors = [self.function.tensors(one) for one in members]
         stacks = {key: torch.stack([t[key].detach() for t in tensors]) for key in tensors[0]}
         self.learned = {key: nn.Parameter(stacks[key]) for key in self.function.learned}
@@ -133,7 +145,7 @@ class _Group:
         places: list[int],
     ) -> Float[Tensor, "stack batch hidden"]:
         """H + (h_source - h) F C F^-1 for the members at `places`, in the maps' own type and returned in H's."""
-        index = torch.tensor(places, device=base.device)
+        index = self._index(tuple(places), base.device)
         parameters = {name: stack[index] for name, stack in {**self.learned, **self.fixed}.items()}
         forward, inverse = self.function.maps(parameters)
         if self.function.mask is None:
@@ -143,6 +155,12 @@ class _Group:
         own = forward.dtype
         difference = (source.to(own) - base.to(own)) @ forward
         return (base.to(own) + (difference * chosen) @ inverse).to(base.dtype)
+
+    def _index(self, places: tuple[int, ...], device: torch.device) -> Int[Tensor, "picked"]:
+        """Places on a device, moved there once: a step must not wait for the device."""
+        if places not in self._indices:
+            self._indices[places] = torch.tensor(places, device=device)
+        return self._indices[places]
 
 
 def _by_function(interventions: list[pv.Intervention]) -> list[tuple[str | None, list[pv.Intervention]]]:

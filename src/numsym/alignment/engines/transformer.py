@@ -22,8 +22,8 @@ from numsym._pyvene import pv
 from numsym.alignment.engines.resumed_transformer import COMPONENTS, Context, ResumedTransformer
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.site import Site
 from numsym.models import TransformerLM
+from numsym.models.site import Site
 
 CACHE_BYTES = 2 << 30
 """What an engine keeps of bases, of all pairs together."""
@@ -69,7 +69,7 @@ class TransformerEngine(StackedAlignments):
         cache_bytes: how much may be kept of bases, of all pairs together.
     """
 
-    name = "resumed"
+    name, order, takes = "resumed", 0, f"TransformerLM at {', '.join(COMPONENTS)}"
     components = COMPONENTS
 
     def __init__(

@@ -1,0 +1,354 @@
+"""pyvene's tables of models: which components a class has, where they are, and which of them hold in a model.
+
+pyvene knows a model class by two tables: component name -> (module path, hook), and component name -> attribute of the
+model's config that holds its width. Filling them is all that it takes to make a model intervenable. This file and
+`_pyvene` alone touch pyvene's internals.
+"""
+
+import contextlib
+import inspect
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from numsym.errors import InvalidArgumentError, ModelMismatchError, UnknownNameError, check_name
+
+# pyvene prints when it is imported; a library must not.
+with contextlib.redirect_stdout(io.StringIO()):
+    from pyvene.models import constants, intervenable_modelcard, modeling_utils
+
+SPLIT_HEADS = ((modeling_utils.split_head_and_permute, "n_head"),)
+"""The `split` of a component that holds heads side by side; `register(..., n_head="num_heads")` says how many."""
+
+HOOKS = {"output": constants.CONST_OUTPUT_HOOK, "input": constants.CONST_INPUT_HOOK}
+
+
+@dataclass(frozen=True)
+class Component:
+    """A place in a model at which pyvene can intervene.
+
+    Attributes:
+        path: the module, as attribute access from the model; `%s` stands for the layer (`"layers[%s].attention"`).
+        width: the attribute of `model.config` that holds the size of the last dimension (pyvene also reads `"a/b"`
+            and `"a*4"`).
+        hook: whether the module's output or its input is meant.
+        split: further entries as pyvene writes them, each a function and its argument; see `SPLIT_HEADS`.
+    """
+
+    path: str
+    width: str
+    hook: Literal["output", "input"] = "output"
+    split: tuple = ()
+
+
+def register(model_class: type[nn.Module], components: Mapping[str, Component], **widths: str) -> None:
+    """Make a model class known to pyvene. Registering the same again changes nothing.
+
+    Instances need `model.config` (with the attributes that the widths name) and `model.device`, and a forward that
+    takes its inputs by keyword.
+
+    Args:
+        model_class: the class itself; pyvene looks up `type(model)`, so a subclass is registered on its own.
+        components: name -> where it is.
+        widths: further config attributes that `split` entries refer to, such as `n_head="num_heads"`.
+
+    Raises:
+        InvalidArgumentError: the class is registered already with another place under one of these names.
+    """
+    paths = {name: (c.path, HOOKS[c.hook], *c.split) for name, c in components.items()}
+    sizes = {name: (c.width,) for name, c in components.items()} | {name: (w,) for name, w in widths.items()}
+    known_paths = intervenable_modelcard.type_to_module_mapping.setdefault(model_class, {})
+    known_sizes = intervenable_modelcard.type_to_dimension_mapping.setdefault(model_class, {})
+    for name, place in paths.items():
+        if known_paths.get(name, place) != place:
+            raise InvalidArgumentError(
+                f"components[{name!r}]={place!r} is not allowed: {model_class.__name__} is registered with "
+                f"{known_paths[name]!r} under that name"
+            )
+    known_paths.update(paths)
+    known_sizes.update(sizes)
+
+
+def tabled(model: nn.Module) -> bool:
+    """Whether pyvene knows the model's class, by its own tables or by `register`."""
+    return type(model) in intervenable_modelcard.type_to_module_mapping
+
+
+def components_of(model: nn.Module) -> tuple[str, ...]:
+    """The names under which pyvene can intervene on this model, of those that its class has the ones that work.
+
+    Raises:
+        ModelMismatchError: its class is not registered.
+    """
+    broken = faults(model)
+    return tuple(name for name in _table(model) if name not in broken)
+
+
+def _table(model: nn.Module) -> dict[str, tuple]:
+    table = intervenable_modelcard.type_to_module_mapping.get(type(model))
+    if table is None:
+        raise ModelMismatchError(
+            f"pyvene does not know {type(model).__name__}: numsym.models.load(model) finds its places, or register it "
+            "with numsym.models.register(cls, components)"
+        )
+    return table
+
+
+FUSED = (
+    "its module is a fused nn.{kind}, which computes all steps at once, so that an exchange would change the output at "
+    "one position and nothing after it; numsym.models.load(model) makes its state a site that the steps after it go on "
+    "from"
+)
+REPEATED = (
+    "its module runs {calls} times for {tokens} tokens, so that what it shows at once is not a sequence; "
+    "numsym.models.load(model) makes the state of a cell a site"
+)
+STATE_SITES = "state_sites"
+"""The part of a model of transformers that numsym adds for the states that its cache holds."""
+
+TOKENS = 3
+"""Of the run that shows what holds."""
+
+_FAULTS: "WeakKeyDictionary[nn.Module, tuple[dict[str, tuple], dict[str, str]]]" = WeakKeyDictionary()
+"""By model, the table that it had, and what was found of it."""
+
+
+def faults(model: nn.Module) -> dict[str, str]:
+    """Of the components that a model's class has, those that cannot be exchanged in this model, and why.
+
+    Tables are of a class, and models of it differ: in the way that attention is computed, in heads that share keys, in
+    which layers have attention. So the model runs once over a few tokens (numsym's own classes need not).
+
+    Raises:
+        ModelMismatchError: its class is not registered.
+    """
+    table = _table(model)
+    if type(model).__module__.startswith("numsym.") and not getattr(model, "foreign", False):
+        return {}
+    if model not in _FAULTS or _FAULTS[model][0] != table:
+        seen = None
+        with contextlib.suppress(ModelMismatchError):
+            places = {name: (path, hook) for name, (path, hook, *_) in table.items()}
+            # A model whose states are watched runs token by token, and shows no other place a sequence.
+            seen = observed(model, {name: at for name, at in places.items() if not at[0].startswith(STATE_SITES)})
+        reasons = {name: _fault(model, name, seen) for name in table}
+        _FAULTS[model] = dict(table), {name: reason for name, reason in reasons.items() if reason}
+    return _FAULTS[model][1]
+
+
+def forget(model: nn.Module) -> None:
+    """Look again at what holds in a model, which has new parts."""
+    _FAULTS.pop(model, None)
+
+
+def _fault(model: nn.Module, name: str, seen: dict[str, list[list[Any]]] | None) -> str | None:
+    path, hook, *_ = _table(model)[name]
+    modules = [module for _, module in _modules(model, path)]
+    if not modules:
+        return f"there is no module at {path}"
+    fused = [module for module in modules if isinstance(module, nn.RNNBase)]
+    if fused and hook == HOOKS["output"]:
+        return FUSED.format(kind=type(fused[0]).__name__)
+    if seen is None or path.startswith(STATE_SITES):
+        return None
+    if name not in seen:
+        return "its module did not run, so nothing can be exchanged there"
+    said = [_fault_of(model, name, values) for values in seen[name]]
+    return None if None in said else said[0]
+
+
+def _fault_of(model: nn.Module, name: str, values: list[Any]) -> str | None:
+    """What is wrong with what a component shows in one layer, call by call."""
+    if len(values) > 1:
+        return REPEATED.format(calls=len(values), tokens=TOKENS)
+    value = values[0]
+    if not (isinstance(value, Tensor) and value.is_floating_point() and value.ndim >= 3 and len(value) == 1):
+        shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        return f"its module shows {shown} for (1, {TOKENS}) tokens, and not one vector a token"
+    try:
+        width = modeling_utils.get_dimension_by_component(type(model), model.config, name)
+        part = modeling_utils.output_to_subcomponent(value, name, type(model), model.config)
+    except (AttributeError, RuntimeError, ValueError, TypeError) as error:
+        return f"pyvene's table does not fit what it shows ({error})"
+    if part.shape[-2:] != (TOKENS, width):
+        return f"it is {part.shape[-1]} wide for each of {part.shape[-2]}, and pyvene's table says {width}"
+    return None
+
+
+@torch.no_grad()
+def observed(model: nn.Module, places: Mapping[str, tuple[str, str]]) -> dict[str, list[list[Any]]]:
+    """What places show in a run of a few tokens: for each layer in which one runs, a value for each of its calls.
+
+    Args:
+        model: with a forward that takes `input_ids`.
+        places: name -> module path, and pyvene's hook.
+
+    Returns:
+        Nothing of places that do not run.
+
+    Raises:
+        ModelMismatchError: the model does not run on tokens alone.
+    """
+    found: dict[tuple[str, int], list[Any]] = {}
+    handles = []
+
+    def watch(name: str, layer: int, module: nn.Module, hook: str) -> None:
+        def look(_module: nn.Module, args: tuple, kwargs: dict, output: Any = None) -> None:
+            # As pyvene reads it: the first positional argument, else the first by keyword; the first of a tuple.
+            value = output if hook == HOOKS["output"] else (args[0] if args else next(iter(kwargs.values()), None))
+            found.setdefault((name, layer), []).append(value[0] if isinstance(value, tuple) and value else value)
+
+        handles.append(getattr(module, hook)(look, with_kwargs=True))
+
+    modes = [(part, part.training) for part in model.modules()]
+    try:
+        for name, (path, hook) in places.items():
+            for layer, module in _modules(model, path):
+                watch(name, layer, module, hook)
+        model.eval()
+        given = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+        model(input_ids=torch.zeros(1, TOKENS, dtype=torch.long, device=next(model.parameters()).device), **given)
+    except Exception as error:
+        line = next(iter(str(error).strip().splitlines()), "")
+        raise ModelMismatchError(
+            f"model of type {type(model).__name__} is not allowed: its forward does not run on `input_ids` alone "
+            f"({type(error).__name__}: {line})"
+        ) from error
+    finally:
+        for part, training in modes:
+            part.training = training
+        for handle in handles:
+            handle.remove()
+    layers: dict[str, list[list[Any]]] = {}
+    for (name, _), values in found.items():
+        layers.setdefault(name, []).append(values)
+    return layers
+
+
+def _modules(model: nn.Module, path: str) -> list[tuple[int, nn.Module]]:
+    """The modules that a path names, by layer, where they are there."""
+    found = []
+    for layer in range((_count(model, path) or 1) if "%s" in path else 1):
+        with contextlib.suppress(AttributeError, IndexError, KeyError):
+            module = modeling_utils.getattr_for_torch_module(model, path % layer if "%s" in path else path)
+            if isinstance(module, nn.Module):
+                found.append((layer, module))
+    return found
+
+
+def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[nn.Module, str]:
+    """The module behind a component and whether its "input" or "output" is meant.
+
+    As pyvene does, it also takes the path of a module with what is meant of it, such as "blocks[0].attention.output".
+
+    Raises:
+        UnknownNameError: no such component, or no such layer.
+    """
+    path, _, meant = component.rpartition(".")
+    if path and meant in HOOKS:
+        try:
+            return modeling_utils.getattr_for_torch_module(model, path), meant
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise UnknownNameError(
+                f"component={component!r} is not allowed: {type(model).__name__} has no module there ({error})"
+            ) from error
+    table = _table(model)
+    try:
+        _check_component(model, component)
+    except UnknownNameError as error:
+        layered = next((path for path, *_ in table.values() if "%s" in path), "")
+        raise UnknownNameError(f"{error}{_layers(model, layered)}") from None
+    path, hook, *_ = table[component]
+    try:
+        module = modeling_utils.getattr_for_torch_module(model, path % layer if "%s" in path else path)
+    except (AttributeError, IndexError, KeyError) as error:
+        raise UnknownNameError(
+            f"layer={layer} is not allowed: {type(model).__name__} has no {component!r} there ({path}: {error})"
+            f"{_layers(model, path)}"
+        ) from error
+    return module, {hook_name: name for name, hook_name in HOOKS.items()}[hook]
+
+
+def part_of(model: nn.Module, component: str, value: Tensor) -> Tensor:
+    """What a component is of the value that its module takes or gives: one of its parts, or its heads apart."""
+    return modeling_utils.output_to_subcomponent(value, component, type(model), getattr(model, "config", None))
+
+
+def layers_with(model: nn.Module, component: str) -> list[int]:
+    """The layers that have a component; 0 for one that is there once.
+
+    Raises:
+        UnknownNameError: no such component.
+    """
+    _check_component(model, component)
+    return [layer for layer, _ in _modules(model, _table(model)[component][0])]
+
+
+def _count(model: nn.Module, path: str) -> int | None:
+    """How many layers a path may name, where that can be told."""
+    if "[%s]" not in path:
+        return None
+    try:
+        layers = modeling_utils.getattr_for_torch_module(model, path.partition("[%s]")[0])
+    except AttributeError:
+        return None
+    return len(layers) if isinstance(layers, nn.ModuleList | nn.Sequential) else None
+
+
+def _layers(model: nn.Module, path: str) -> str:
+    """The layers that a path may name, as the end of a message."""
+    count = _count(model, path)
+    return "" if count is None else f"; its layers are 0..{count - 1}"
+
+
+def component_width(model: Any, component: str, layer: int = 0) -> int:
+    """The size of the last dimension of a component that can be exchanged.
+
+    Raises:
+        UnknownNameError: no such component.
+        ModelMismatchError: it cannot be exchanged in this model; or the model's config lacks what pyvene's table takes
+            the width from.
+    """
+    _check_component(model, component)
+    try:
+        width = modeling_utils.get_dimension_by_component(type(model), model.config, component)
+    except AttributeError as error:
+        raise ModelMismatchError(
+            f"component {component!r} is not allowed for {type(model).__name__}: pyvene's table takes its width from "
+            f"an attribute that the config lacks ({error})"
+        ) from error
+    if component in (broken := faults(model)):
+        raise ModelMismatchError(
+            f"component {component!r} is not allowed for {type(model).__name__}: {broken[component]}"
+        )
+    return getattr(model, "state_widths", {}).get(layer, width) if component.startswith("state") else width
+
+
+def _check_component(model: nn.Module, component: str) -> None:
+    if component not in _table(model):
+        check_name(f"component of {type(model).__name__}", component, components_of(model))
+
+
+def by_head(model: nn.Module, component: str) -> bool:
+    """Whether pyvene takes a component by head and position (unit "h.pos"), and not by position alone."""
+    splits = _table(model)[component][2:] if component in _table(model) else ()
+    return any(split is modeling_utils.split_head_and_permute for split, _ in splits)
+
+
+def component_features(model: Any, component: str, width: int) -> slice:
+    """Which coordinates a component is of what its module holds, `width` of them: all, or a part as pyvene splits it.
+
+    Raises:
+        ModelMismatchError: they do not lie side by side.
+    """
+    coordinates = torch.arange(width)[None, None]
+    part = modeling_utils.output_to_subcomponent(coordinates, component, type(model), model.config).flatten()
+    start, stop = int(part[0]), int(part[-1]) + 1
+    if part.tolist() != list(range(start, stop)):
+        raise ModelMismatchError(f"component {component!r} of {type(model).__name__} is not a range of coordinates")
+    return slice(start, stop)

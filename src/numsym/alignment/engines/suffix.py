@@ -1,0 +1,218 @@
+"""The search's fast route for decoders of transformers: it pays only for what an exchange changes.
+
+The model is frozen, so bases and sources are run once. What is kept of a base are its stream from the exchange on,
+below the first block that depends on the site, and for each block above the keys and values before the exchange; what
+all bases begin with is kept once. A step exchanges in closed form and runs these blocks over these tokens alone, with
+the model's own forward (`suffix_model`), so that no architecture has code of its own.
+
+Beyond `cache_bytes` the engine keeps the tokens instead, and runs the bases of each batch again without gradients:
+slower, with the same result. On CUDA nothing in a step waits for the device, unless the model's own forward does.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from numsym._pyvene import pv
+from numsym.alignment.engines.kept import Kept, moved
+from numsym.alignment.engines.stacked import StackedAlignments, scored
+from numsym.alignment.engines.suffix_check import reason_against
+from numsym.alignment.engines.suffix_model import CHUNK, CutModel
+from numsym.alignment.pairs import Pairs
+from numsym.models.site import Site
+
+CACHE_BYTES = 2 << 30
+"""What an engine keeps of bases, of all pairs together."""
+
+LOG = logging.getLogger(__name__)
+_TOLD: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Pairs as the engine needs them, row i of everything for pair i; all but `source` and `block` on the CPU.
+
+    Attributes:
+        source: (batch, site) what is put in.
+        block: (batch,) the variable exchanged.
+        ids: (batch, pos) the bases' tokens, the first real one at position 0.
+        starts: (batch,) tokens before the exchange.
+        steps: (batch,) tokens from there on that a scored one depends on.
+        scored: (batch, step) where a predicted token is scored; step 0 is at the exchange.
+        targets: (batch, step) the tokens predicted.
+        kept: of the bases; None where they are run again for each batch.
+    """
+
+    source: Float[Tensor, "batch site"]
+    block: Int[Tensor, "batch"]
+    ids: Int[Tensor, "batch pos"]
+    starts: Int[Tensor, "batch"]
+    steps: Int[Tensor, "batch"]
+    scored: Bool[Tensor, "batch steps"]
+    targets: Int[Tensor, "batch steps"]
+    kept: Kept | None = None
+
+    def rows(self, rows: Int[Tensor, "picked"]) -> "Prepared":
+        """Some of the pairs, without what is kept."""
+        there = {name: getattr(self, name) for name in ("source", "block")}
+        there = {name: side.index_select(0, moved(rows, side.device)) for name, side in there.items()}
+        here = {name: getattr(self, name)[rows] for name in ("ids", "starts", "steps", "scored", "targets")}
+        return replace(self, kept=None, **there, **here)
+
+    def suffix(self, steps: int) -> Int[Tensor, "batch steps"]:
+        """The tokens from the exchange on; the last one again where a row has no more."""
+        return self.ids.gather(1, (self.starts[:, None] + torch.arange(steps)).clamp(max=self.ids.shape[1] - 1))
+
+
+class SuffixEngine(StackedAlignments):
+    """Loss and correctness of stacked alignments on interchange pairs of a decoder of transformers.
+
+    Takes what `PyveneEngine` takes and gives what it gives (tested equal).
+
+    Args:
+        model: frozen.
+        site: any that holds one vector a token.
+        interventions: one per alignment, each of a type in `ALIGNMENTS`.
+        cache_bytes: how much may be kept of bases, of all pairs together.
+        home: where it is kept, such as "cpu": pinned memory of the host, for a model on CUDA. The model's own devices
+            if not given, or the host where it would take more than half of what is free there.
+
+    Raises:
+        ModelMismatchError: the model cannot be cut at the site.
+    """
+
+    name, order, takes = "resumed", 50, "decoders of transformers"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        site: Site,
+        interventions: list[pv.Intervention],
+        cache_bytes: int = CACHE_BYTES,
+        home: torch.device | str | None = None,
+    ):
+        super().__init__(interventions)
+        self.model, self.cache_bytes = model, cache_bytes
+        self.home = None if home is None else torch.device(home)
+        self._cut = CutModel(model, site)
+        self._device = next((p.device for one in interventions for p in one.parameters()), self._cut.device)
+        self._kept: WeakKeyDictionary[Kept, Tensor] = WeakKeyDictionary()
+
+    @classmethod
+    def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
+        """Whether this route exists for them: whether the model, run on from the site, does what it does as a whole.
+
+        Where a decoder of transformers does not, that is logged, once.
+        """
+        if not isinstance(model, PreTrainedModel) or not cls.stack(interventions):
+            return False
+        reason = reason_against(model, site)
+        if reason is not None:
+            told = f"{type(model).__name__} is not run on from {site}, since {reason}: a search takes pyvene"
+            if told not in _TOLD:
+                LOG.warning(told)
+            _TOLD.add(told)
+        return reason is None
+
+    def prepare(self, pairs: Pairs) -> Prepared:
+        """Run every source and every base once."""
+        pairs = pairs.to("cpu")
+        ids, where, starts = compacted(pairs.base_mask, pairs.base_at, pairs.base_ids, pairs.scored)
+        sources, ends = compacted(pairs.source_mask, pairs.source_at, pairs.source_ids)
+        after = starts[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(starts.min()) - 1))
+        inside, after = after < ids.shape[1], after.clamp(max=ids.shape[1] - 1)
+        where = where.gather(1, after) & inside
+        prepared = Prepared(
+            source=self._cut.values(sources, ends).to(self._device),
+            block=pairs.block.to(self._device),
+            ids=ids,
+            starts=starts,
+            steps=(where * torch.arange(1, where.shape[1] + 1)).amax(1).clamp(min=1),
+            scored=where,
+            targets=ids.gather(1, after),
+        )
+        return replace(prepared, kept=self._keep(prepared))
+
+    def _keep(self, prepared: Prepared) -> Kept | None:
+        """What is kept of the bases, if there is room. The same bases with other sources share it."""
+        wanted = prepared.ids, prepared.starts, prepared.steps
+        for kept, ids in self._kept.items():
+            if all(torch.equal(*both) for both in zip(wanted, (ids, kept.starts, kept.steps), strict=True)):
+                return kept
+        size = self._cut.bytes_of(*wanted)
+        if size + sum(kept.nbytes for kept in self._kept) > self.cache_bytes:
+            return None
+        kept = self._cut.keep(*wanted, home=self.home or self._host(size))
+        self._kept[kept] = prepared.ids
+        return kept
+
+    def _host(self, size: int) -> torch.device | None:
+        """The host, where the model's device has no room."""
+        device = self._cut.shape.stream_device
+        if device.type != "cuda" or not torch.cuda.is_available():
+            return None
+        return torch.device("cpu") if 2 * size > torch.cuda.mem_get_info(device)[0] else None
+
+    def measure(
+        self, prepared: list[Prepared], rows: list[Tensor], alive: list[int]
+    ) -> tuple[Float[Tensor, "alive"], list[Bool[Tensor, "batch"]]]:
+        """For the alignments `alive`: mean cross-entropy of the scored tokens, and which pairs are right in all theirs.
+
+        Args:
+            prepared: for each of them, what `prepare` gave.
+            rows: for each of them, the pairs of this batch, on the CPU; as many for each.
+            alive: indices of the alignments to run.
+        """
+        parts = [pairs.rows(row) for pairs, row in zip(prepared, rows, strict=True)]
+        size, steps = len(rows[0]), max(int(part.steps.max()) for part in parts)
+        if len(parts) == 1 and not torch.is_grad_enabled():
+            size = max(1, CHUNK // (steps + int(parts[0].starts.max())))
+        logits = torch.cat(
+            [
+                self._logits(prepared, [row[piece] for row in rows], alive, steps)
+                for piece in torch.arange(len(rows[0])).split(size)
+            ]
+        )
+        where, targets = (
+            torch.cat([_widened(getattr(part, name), steps) for part in parts]) for name in ("scored", "targets")
+        )
+        return scored(logits, moved(targets[where], logits.device), where, len(alive))
+
+    def _logits(
+        self, prepared: list[Prepared], rows: list[Tensor], alive: list[int], steps: int
+    ) -> Float[Tensor, "kept vocab"]:
+        """Where tokens are scored, the logits after the exchange, pair after pair."""
+        parts = [pairs.rows(row) for pairs, row in zip(prepared, rows, strict=True)]
+        bases = [
+            (self._cut.keep(part.ids, part.starts, part.steps), torch.arange(len(row)))
+            if pairs.kept is None
+            else (pairs.kept, row)
+            for pairs, part, row in zip(prepared, parts, rows, strict=True)
+        ]
+
+        def change(base: Float[Tensor, "rows site"]) -> Float[Tensor, "rows site"]:
+            own = base.to(self._device).split([len(row) for row in rows])
+            return self.exchange(list(own), [part.source for part in parts], [part.block for part in parts], alive)
+
+        ids = torch.cat([part.suffix(steps) for part in parts])
+        where = torch.cat([_widened(part.scored, steps) for part in parts])
+        return self._cut.resume(bases, ids, where, change)
+
+
+def compacted(
+    mask: Bool[Tensor, "batch pos"], at: Int[Tensor, "batch"], *values: Shaped[Tensor, "batch pos"]
+) -> tuple[Tensor, ...]:
+    """Each row's real positions moved to its front, whatever its padding, in each of `values`; and `at` there."""
+    order = (~mask).long().argsort(dim=1, stable=True)
+    before = (mask & (torch.arange(mask.shape[1]) < at[:, None])).sum(1)
+    return *(side.gather(1, order) for side in values), before
+
+
+def _widened(side: Shaped[Tensor, "batch steps"], steps: int) -> Shaped[Tensor, "batch wider"]:
+    """As many steps, the last of them empty."""
+    return nn.functional.pad(side[:, :steps], (0, max(0, steps - side.shape[1])))

@@ -1,0 +1,353 @@
+"""A frozen decoder of transformers, cut at a site: only the blocks from it on, only the tokens from the exchange on.
+
+The model's own forward does the work (masks, rotary positions, soft caps, experts, the head), so that nothing is
+written per architecture:
+
+- blocks that need not run are replaced, for the call, by modules that pass on what they are given; the last one below
+  the site gives the stream that was kept, from the exchange on;
+- the cache that the forward is given holds the keys and values before the exchange, padded on the left so that
+  prefixes of any length end together; the attention mask says which are real;
+- a hook at the site writes the exchanged value at the first token.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from numsym._pyvene import component_features, component_module, component_width
+from numsym.alignment.engines.kept import Both, Kept, Packing, Prefix, moved, picked
+from numsym.errors import ModelMismatchError
+from numsym.models.discover import layers_of
+from numsym.models.logits import arguments_of, kept, model_inputs
+from numsym.models.site import Site
+
+Change = Callable[[Float[Tensor, "batch site"]], Float[Tensor, "batch site"]]
+"""From the base's value at the site to what is written there."""
+
+CHUNK = 4096
+"""Tokens run at a time, padding included, when bases and sources are prepared."""
+
+
+class Through(nn.Module):
+    """In a block's place for one call: gives on what it is given, or `stream`, and otherwise answers as the block."""
+
+    def __init__(self, block: nn.Module, outputs: int | None, stream: Tensor | None = None):
+        super().__init__()
+        # Past nn.Module, which would make the block a part of this.
+        self.__dict__["_block"] = block
+        self.outputs, self.stream = outputs, stream
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The stream, in the form in which the block gives it; what else the block would give is None."""
+        stream = (args[0] if args else next(iter(kwargs.values()))) if self.stream is None else self.stream
+        return stream if self.outputs is None else (stream, *[None] * (self.outputs - 1))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["_block"], name)
+
+
+@contextmanager
+def seeing(module: nn.Module, hook: str, see: Callable[[Any], Tensor | None]) -> Iterator[None]:
+    """Show a function what a module gives ("output") or takes ("input"), as pyvene sees it; what it returns goes on."""
+
+    def on_output(_module: nn.Module, _args: Any, output: Any) -> Any:
+        is_tuple = isinstance(output, tuple)
+        new = see(output[0] if is_tuple else output)
+        return (new, *output[1:]) if new is not None and is_tuple else new
+
+    def on_input(_module: nn.Module, args: tuple, kwargs: dict) -> Any:
+        name = None if args else next(iter(kwargs))
+        new = see(kwargs[name] if name else args[0])
+        if new is None:
+            return None
+        return (args, kwargs | {name: new}) if name else ((new, *args[1:]), kwargs)
+
+    added = (
+        module.register_forward_hook(on_output)
+        if hook == "output"
+        else module.register_forward_pre_hook(on_input, with_kwargs=True)
+    )
+    try:
+        yield
+    finally:
+        added.remove()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one run of a few tokens has shown of a model.
+
+    Attributes:
+        outputs: for each block, how many things it gives; None where it gives a tensor alone.
+        first: the first block that depends on the site, and so runs.
+        last: the first block that the site does not depend on.
+        layers: the layers of the cache that blocks from `first` on write.
+        features: the coordinates that the site is, of what its module holds.
+        token_bytes: what is kept of a token before the exchange.
+        stream_bytes: what is kept of a token from there on.
+        stream_device: where that is needed.
+    """
+
+    outputs: list[int | None]
+    first: int
+    last: int
+    layers: frozenset[int]
+    features: slice
+    token_bytes: int
+    stream_bytes: int
+    stream_device: torch.device
+
+
+class CutModel:
+    """A model that runs on from a site.
+
+    Args:
+        model: a decoder of transformers in evaluation mode.
+        site: any place in its blocks, or beside them, that holds one vector a token.
+
+    Raises:
+        ModelMismatchError: the model is not made so that it can be cut there; the message says why.
+    """
+
+    def __init__(self, model: nn.Module, site: Site):
+        if not {"input_ids", "past_key_values", "use_cache"} <= arguments_of(model):
+            raise ModelMismatchError("its forward does not take input_ids, past_key_values and use_cache")
+        if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+            raise ModelMismatchError("it is an encoder and a decoder")
+        self.model, self.site = model, site
+        self.layers = layers_of(model)[1]
+        self.module, self.hook = component_module(model, site.component, site.layer)
+        self.device = next(model.parameters()).device
+        self.shape = self._observed()
+
+    @torch.no_grad()
+    def _observed(self, length: int = 3) -> Shape:
+        """Run a few tokens and look: at what blocks give, when the site is reached, and what the cache is told."""
+        given: list[Any] = []
+        reached: list[tuple[int, Any]] = []
+        cached: dict[int, tuple[int, Both]] = {}
+
+        def note(_module: nn.Module, _args: Any, output: Any) -> None:
+            given.append((_module, output))
+
+        def record(layer: int, keys: Tensor, values: Tensor) -> None:
+            cached[layer] = len(given), (keys, values)
+
+        ids = torch.zeros(1, length, dtype=torch.long)
+        with ExitStack() as stack:
+            for block in self.layers:
+                stack.callback(block.register_forward_hook(note).remove)
+            stack.enter_context(seeing(self.module, self.hook, lambda value: reached.append((len(given), value))))
+            self._forward(ids, ids == 0, Prefix(record=record), _last(ids))
+        if [block for block, _ in given] != list(self.layers):
+            raise ModelMismatchError(f"its {len(self.layers)} blocks do not run once each, in their order")
+        streams = [output[0] if isinstance(output, tuple) else output for _, output in given]
+        vectors = [*streams, *(value for _, value in reached)]
+        if len(reached) != 1 or not all(isinstance(one, Tensor) and one.shape[:-1] == (1, length) for one in vectors):
+            raise ModelMismatchError("the site, or the stream between its blocks, is not one vector a token")
+        first, value = reached[0]
+        features = component_features(self.model, self.site.component, value.shape[-1])
+        width, told = features.stop - features.start, component_width(self.model, self.site.component)
+        if width != told:
+            raise ModelMismatchError(f"the site is {width} wide, and pyvene's table has {told}")
+        within = any(self.module is part for block in self.layers[first : first + 1] for part in block.modules())
+        above = {layer: both for layer, (count, both) in cached.items() if count >= first}
+        stream = streams[max(first - 1, 0)]
+        return Shape(
+            outputs=[len(output) if isinstance(output, tuple) else None for _, output in given],
+            first=first,
+            last=first + within,
+            layers=frozenset(above),
+            features=features,
+            token_bytes=sum(side.nbytes // length for both in above.values() for side in both),
+            stream_bytes=stream.nbytes // length if first else 0,
+            stream_device=stream.device,
+        )
+
+    def _forward(
+        self,
+        ids: Int[Tensor, "batch pos"],
+        mask: Bool[Tensor, "batch total"],
+        cache: Prefix,
+        keep: Bool[Tensor, "batch pos"],
+    ) -> Float[Tensor, "kept vocab"]:
+        """The model's logits where kept, for tokens of the CPU and a cache of what came before them."""
+        inputs = model_inputs(self.model, moved(ids, self.device), moved(mask, self.device), keep)
+        if "logits_to_keep" in inputs:
+            inputs["logits_to_keep"] = moved(inputs["logits_to_keep"], self.device)
+        output = self.model(**inputs | {"past_key_values": cache, "use_cache": True})
+        return kept(self.model, output["logits"], keep)
+
+    @contextmanager
+    def _running(
+        self, below: int, above: int, see: Callable[[Any], Tensor | None], stream: Tensor | None = None
+    ) -> Iterator[None]:
+        """The blocks from `below` to before `above` alone run, on a stream given to the first; `see` is at the site."""
+        own, module = list(self.layers), self.module
+        try:
+            for index, block in enumerate(own):
+                if not below <= index < above:
+                    stand_in = Through(block, self.shape.outputs[index], stream if index == below - 1 else None)
+                    module, self.layers[index] = stand_in if module is block else module, stand_in
+            with seeing(module, self.hook, see):
+                yield
+        finally:
+            for index, block in enumerate(own):
+                self.layers[index] = block
+
+    @torch.no_grad()
+    def values(self, ids: Int[Tensor, "batch pos"], at: Int[Tensor, "batch"]) -> Float[Tensor, "batch site"]:
+        """The site's value at one position of each row, whose tokens up to there are real."""
+        found: list[Tensor] = []
+        for rows in self._chunks(ids):
+            width, there = int(at[rows].max()) + 1, at[rows]
+
+            def look(value: Tensor, there: Tensor = there) -> None:
+                index = torch.arange(len(there)) * value.shape[1] + there
+                tokens = value.flatten(0, 1).index_select(0, moved(index, value.device))
+                found.append(tokens[:, self.shape.features])
+
+            tokens, mask = ids[rows, :width], torch.arange(width) <= there[:, None]
+            with self._running(0, self.shape.last, look):
+                self._forward(tokens, mask, Prefix(), _last(tokens))
+        return torch.cat(found)
+
+    def bytes_of(self, ids: Int[Tensor, "batch pos"], starts: Int[Tensor, "batch"], steps: Int[Tensor, "batch"]) -> int:
+        """The memory that `keep` would take of these rows."""
+        shared = shared_tokens(ids, starts)
+        tokens = 1 + shared + int((starts - shared).sum())
+        return tokens * self.shape.token_bytes + int(steps.sum()) * self.shape.stream_bytes
+
+    @staticmethod
+    def _chunks(ids: Int[Tensor, "batch pos"]) -> tuple[Tensor, ...]:
+        """The rows, so many at a time that their tokens are at most `CHUNK`."""
+        return torch.arange(len(ids)).split(max(1, CHUNK // ids.shape[1]))
+
+    @torch.no_grad()
+    def keep(
+        self,
+        ids: Int[Tensor, "batch pos"],
+        starts: Int[Tensor, "batch"],
+        steps: Int[Tensor, "batch"],
+        home: torch.device | None = None,
+    ) -> Kept:
+        """Run bases once and keep what a run from `starts` on needs.
+
+        Args:
+            ids: their tokens, the first real one at position 0.
+            starts: where the exchange is.
+            steps: how many tokens from there on will be run.
+            home: where to keep it; where it is computed if not given.
+        """
+        packing, shared = Packing(home), shared_tokens(ids, starts)
+        before: dict[int, Both] = {}
+        if shared:
+            tokens = ids[:1, :shared]
+
+            def record(layer: int, keys: Tensor, values: Tensor) -> None:
+                before[layer] = keys, values
+                if layer in self.shape.layers:
+                    packing.take(layer, keys, values, torch.arange(shared))
+
+            self._forward(tokens, torch.ones_like(tokens, dtype=torch.bool), Prefix(record=record), _last(tokens))
+        for rows in self._chunks(ids):
+            self._pack(packing, ids[rows], starts[rows], steps[rows], shared, before)
+        return packing.kept(shared, starts, steps)
+
+    def _pack(
+        self,
+        packing: Packing,
+        ids: Int[Tensor, "batch pos"],
+        starts: Int[Tensor, "batch"],
+        steps: Int[Tensor, "batch"],
+        shared: int,
+        before: dict[int, Both],
+    ) -> None:
+        """Run some bases on from the tokens that all share, and pack what is to be kept of them."""
+        batch, ends = len(ids), (starts + steps)[:, None]
+        token = torch.arange(shared, int(ends.max()))
+        place = torch.arange(batch * len(token)).view(batch, -1)
+        own, after = place[token < starts[:, None]], place[(token >= starts[:, None]) & (token < ends)]
+
+        def past(layer: int, _device: torch.device) -> Both:
+            keys, values = (side.expand(batch, -1, -1, -1) for side in before[layer])
+            return keys, values
+
+        def record(layer: int, keys: Tensor, values: Tensor) -> None:
+            if layer in self.shape.layers:
+                packing.take(layer, keys, values, own)
+
+        first = self.shape.first
+        look = seeing(self.layers[first - 1], "output", lambda value: packing.take_stream(value, after))
+        with look if first else nullcontext():
+            tokens, mask = ids[:, shared : shared + len(token)], torch.arange(shared + len(token)) < ends
+            self._forward(tokens, mask, Prefix(shared, past, record), _last(tokens))
+
+    def resume(
+        self,
+        bases: list[tuple[Kept, Tensor]],
+        ids: Int[Tensor, "batch pos"],
+        where: Bool[Tensor, "batch pos"],
+        change: Change,
+    ) -> Float[Tensor, "kept vocab"]:
+        """Logits where asked for, row after row, with another value at the site at the first token.
+
+        Args:
+            bases: what is kept, and which rows of it.
+            ids: the tokens from the exchange on; beyond a row's steps they do not matter.
+            where: which tokens are asked for.
+            change: the new value from the base's.
+        """
+        if self.device.type != "cpu" and ids.shape[1] == 1:
+            # For a single token transformers would look whether any is masked, and wait for the device to say so.
+            ids, where = ids.expand(-1, 2), nn.functional.pad(where, (0, 1))
+        starts, steps = (torch.cat([getattr(one, name)[rows] for one, rows in bases]) for name in ("starts", "steps"))
+        # A prefix of one token at least, for the same reason; it may be padding.
+        before, after = max(1, int(starts.max())), ids.shape[1]
+        mask = torch.cat([torch.arange(-before, 0) >= -starts[:, None], torch.arange(after) < steps[:, None]], 1)
+        index = [one.before(rows, before) for one, rows in bases]
+
+        def past(layer: int, device: torch.device) -> Both:
+            sides = zip(*(one.past[layer] for one, _ in bases), strict=True)
+            keys, values = (
+                torch.cat([picked(side, there, device) for side, there in zip(parts, index, strict=True)]).transpose(
+                    1, 2
+                )
+                for parts in sides
+            )
+            return keys, values
+
+        def put(value: Float[Tensor, "batch pos width"]) -> Tensor:
+            new, value = change(value[:, 0, self.shape.features]), value.clone()
+            value[:, 0, self.shape.features] = new.to(value.device)
+            return value
+
+        stream, first = None, self.shape.first
+        if first:
+            device = self.shape.stream_device
+            stream = torch.cat([picked(one.stream, one.after(rows, after), device) for one, rows in bases])  # type: ignore[arg-type]
+        with self._running(first, len(self.layers), put, stream):
+            return self._forward(ids, mask, Prefix(before, past), where)
+
+
+def shared_tokens(ids: Int[Tensor, "batch pos"], starts: Int[Tensor, "batch"]) -> int:
+    """How many tokens before the exchange all rows begin with."""
+    if len(ids) < 2:
+        return 0
+    same = (ids == ids[0]).all(0)[: int(starts.min())]
+    return int(same.long().cumprod(0).sum())
+
+
+def _last(ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+    """The last position of the first row: a forward has to decode something."""
+    keep = torch.zeros_like(ids, dtype=torch.bool)
+    keep[0, -1] = True
+    return keep

@@ -1,0 +1,104 @@
+"""One model at a site: the usual subject of a search, and how what was found in it is measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from numsym.alignment import controls as control
+from numsym.alignment.engines.choice import engine_for
+from numsym.alignment.engines.pyvene import Whole, device_of, unintervened
+from numsym.alignment.functions import build
+from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym.alignment.pairs import Pairs, Positions
+from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.alignment.search import Engine, SearchSettings, right
+from numsym.alignment.subject import Found, Searched, train
+from numsym.models.site import Site
+from numsym.shares import Share
+from numsym.tasks import Task
+
+
+@dataclass(frozen=True)
+class OneModel:
+    """A model at a site.
+
+    Attributes:
+        model, task, site: which, what it does, and where.
+        counts, positions: of the pairs.
+        route: as `engine_for` knows it.
+    """
+
+    model: nn.Module
+    task: Task
+    site: Site
+    counts: PairCounts
+    positions: Positions | None
+    route: str
+
+    def draw(self, hypothesis: Hypothesis) -> Drawn[Pairs]:
+        """The pairs of a hypothesis."""
+        return Drawn.draw(self.task, hypothesis, self.counts, self.positions)
+
+    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]]) -> Engine:
+        """Fresh alignments in the engine that was asked for, or in the first that supports them."""
+        width, device = self.site.check(self.model), device_of(self.model)
+        made = [build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed) for h in hypotheses]
+        return engine_for(self.model, self.site, [one.to(device) for one in made], self.route)
+
+    def shares(self, searched: Searched, index: int, pairs: Pairs) -> Share:
+        """IIA."""
+        return Share.of(searched.right(index, pairs))
+
+    def references(self, hypothesis: Hypothesis, data: Drawn[Pairs], wanted: Sequence[str]) -> dict[str, Share]:
+        """The controls that need no search."""
+        made: dict[str, Share] = {}
+        if "floor" in wanted:
+            made["floor"] = Share.of(unintervened(self.model, data.test))
+        if "ceiling" in wanted and data.everything is not None:
+            made["ceiling"] = Share.of(right(Whole(self.model, [self.site]), 0, data.everything))
+        if "neurons" in wanted:
+            k = (hypothesis.subspace_dim or 1) * len(hypothesis.variables)
+            made["neurons"] = Share.of(control.single_neurons(self.model, self.site, data.train, data.test, k))
+        return made
+
+    def untrained(
+        self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]], settings: SearchSettings
+    ) -> list[Share]:
+        """The same search on the same architecture with fresh weights."""
+        twin = replace(self, model=control.untrained(self.model, hypotheses[0].seed))
+        searched = train(twin, hypotheses, data, settings)
+        return [twin.shares(searched, i, d.test) for i, d in enumerate(data)]
+
+    def result(self, found: Found[Share], weights: str) -> AlignmentResult:
+        """Measure what was found.
+
+        Args:
+            found: by `find`, in this model.
+            weights: the model's hash.
+        """
+        h, engine, index, data = found.hypothesis, found.searched.engine, found.index, found.data
+        kept, generator = data.held_out, torch.Generator(device_of(self.model)).manual_seed(h.seed)
+        free = engine.free_running(index, data.test, self.task.program(h.program), generator)
+        return AlignmentResult(
+            task=self.task.name,
+            program=str(h.program),
+            variables=h.variables,
+            alignment=str(h.alignment),
+            subspace_dim=getattr(found.intervention, "boundary", h.subspace_dim) or 1,
+            site=self.site,
+            seed=h.seed,
+            engine=engine.name,
+            steps=found.progress.steps,
+            converged=found.progress.converged,
+            test=Measurement.of(found.right(data.test), data.test),
+            held_out=None if kept is None else Measurement.of(found.right(kept), kept),
+            free_running=None if free is None else Share.of(free.right),
+            tokens_off=None if free is None else free.off,
+            controls=dict(found.controls),
+            records=found.progress.records,
+            model_hash=weights,
+            intervention=found.intervention,
+            model=self.model,
+        )

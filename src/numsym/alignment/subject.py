@@ -1,0 +1,147 @@
+"""What alignments are searched for in, and the order of work on it: draw, search, controls.
+
+A subject is one model at a site (`numsym.alignment.align`), or two networks (`numsym.studies.cross_model`). It says how
+its pairs are drawn, which engine runs it, what a share of right pairs is of it, and which twins are its controls.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from numsym.alignment.hypotheses import Drawn, Hypothesis
+from numsym.alignment.search import Engine, Progress, SearchSettings, right, search
+
+M = TypeVar("M")
+"""What is measured on a set of pairs: one share, or one for each direction between two networks."""
+
+Report = Callable[[int, dict[str, float | int]], Any]
+"""Called with the index of a hypothesis and each record of its search."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Alignments that were searched for in one batch, by index."""
+
+    engine: Engine
+    progress: Sequence[Progress]
+
+    def right(self, index: int, pairs: Any) -> Bool[Tensor, "batch"]:
+        """Which of some pairs one of them gets right, on the CPU."""
+        return right(self.engine, index, pairs)
+
+
+@dataclass(frozen=True)
+class Found(Generic[M]):
+    """One alignment that was searched for, with what the result is made from.
+
+    Attributes:
+        hypothesis, data: what was searched for, and its pairs.
+        searched, index: the batch that it was searched for in, and its place there.
+        controls: name -> what was measured.
+    """
+
+    hypothesis: Hypothesis
+    data: Drawn[Any]
+    searched: Searched
+    index: int
+    controls: Mapping[str, M]
+
+    @property
+    def progress(self) -> Progress:
+        """The course of its search."""
+        return self.searched.progress[self.index]
+
+    @property
+    def intervention(self) -> Any:
+        """What was learned: an intervention, or one of each network."""
+        return self.searched.engine.interventions[self.index]
+
+    def right(self, pairs: Any) -> Bool[Tensor, "batch"]:
+        """Which of some pairs it gets right, on the CPU."""
+        return self.searched.right(self.index, pairs)
+
+
+@runtime_checkable
+class Subject(Protocol[M]):
+    """What alignments are searched for in."""
+
+    def draw(self, hypothesis: Hypothesis) -> Drawn[Any]:
+        """The pairs of a hypothesis: those of its program, variables and seed."""
+
+    def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]]) -> Engine:
+        """Fresh alignments, each with the pairs that it will be searched for on, and the route to search by."""
+
+    def shares(self, searched: Searched, index: int, pairs: Any) -> M:
+        """What is right of some pairs."""
+
+    def references(self, hypothesis: Hypothesis, data: Drawn[Any], wanted: Sequence[str]) -> dict[str, M]:
+        """Those of the wanted controls that need no search."""
+
+    def untrained(
+        self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]], settings: SearchSettings
+    ) -> list[M]:
+        """What the same search finds with fresh weights, for each hypothesis."""
+
+
+def find(
+    subject: Subject[M],
+    hypotheses: Sequence[Hypothesis],
+    settings: SearchSettings,
+    wanted: Sequence[str],
+    report: Report | None = None,
+) -> list[Found[M]]:
+    """Search with the true pairs and, in the same batch, with permuted sources; then run the other controls.
+
+    Args:
+        subject: frozen.
+        hypotheses: checked.
+        settings: of the search.
+        wanted: names of controls.
+        report: of the hypotheses' own searches.
+    """
+    n, drawn = len(hypotheses), {_drawn_as(h): subject.draw(h) for h in {_drawn_as(h): h for h in hypotheses}.values()}
+    data = [drawn[_drawn_as(h)] for h in hypotheses]
+    shuffled = {key: one.permuted(key[-1]) for key, one in drawn.items()} if "permuted" in wanted else {}
+    permuted = [shuffled[_drawn_as(h)] for h in hypotheses if shuffled]
+    both = [*hypotheses, *hypotheses[: len(permuted)]]
+    searched = train(subject, both, [*data, *permuted], settings, _of_the_first(n, report))
+    references: dict[tuple, dict[str, M]] = {}
+    for h, d in zip(hypotheses, data, strict=True):
+        # Two functions on the same pairs have the same.
+        if (key := (*_drawn_as(h), h.subspace_dim)) not in references:
+            references[key] = subject.references(h, d, wanted)
+    controls = [dict(references[*_drawn_as(h), h.subspace_dim]) for h in hypotheses]
+    for i, d in enumerate(permuted):
+        # What the map makes of sources that tell nothing, on pairs of the kind that it was fitted to.
+        controls[i]["permuted"] = subject.shares(searched, n + i, d.test)
+    if "untrained" in wanted:
+        for made, share in zip(controls, subject.untrained(hypotheses, data, settings), strict=True):
+            made["untrained"] = share
+    return [Found(hypotheses[i], data[i], searched, i, controls[i]) for i in range(n)]
+
+
+def train(
+    subject: Subject[Any],
+    hypotheses: Sequence[Hypothesis],
+    data: Sequence[Drawn[Any]],
+    settings: SearchSettings,
+    report: Report | None = None,
+) -> Searched:
+    """Search for each hypothesis on its pairs, all in one batch."""
+    engine = subject.engine(hypotheses, data)
+    seeds = [h.seed for h in hypotheses]
+    return Searched(
+        engine, search(engine, [d.train for d in data], [d.validation for d in data], seeds, settings, report)
+    )
+
+
+def _drawn_as(hypothesis: Hypothesis) -> tuple[Any, ...]:
+    """Hypotheses for which this is the same have the same pairs; the seed comes last."""
+    return hypothesis.program, hypothesis.variables, hypothesis.seed
+
+
+def _of_the_first(n: int, report: Report | None) -> Report | None:
+    return None if report is None else lambda index, record: report(index, record) if index < n else None

@@ -1,0 +1,266 @@
+"""What the command gives a study: what each of its arguments is, by name, from a composed configuration."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, get_type_hints
+
+import torch
+from torch import nn
+
+from numsym import recipes
+from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site
+from numsym.alignment.engines.cross import Side
+from numsym.alignment.functions import ALIGNMENTS
+from numsym.errors import InvalidArgumentError, check_name
+from numsym.interventions import load_config
+from numsym.models import build, read_model
+from numsym.results import plain, rebuilt
+from numsym.run import NoRun
+from numsym.tasks import Task, load_task
+from numsym.training import check_settings, evaluate, train
+
+EVALUATED = 400
+"""Trials over which the accuracy of a model is measured that was not trained here."""
+KNOWS = 0.5
+"""Trial accuracy below which it is said not to do the task."""
+
+STANDARD = ("site", "pairs", "controls", "engine", "seed")
+
+TRAINING = set(inspect.signature(train).parameters) - {"model", "task", "seed", "run", "on_check", "keep_at", "on_keep"}
+"""What the `training` of a task recipe may say."""
+
+
+class Given:
+    """The arguments of a study, from a configuration.
+
+    Args:
+        config: composed and resolved.
+        run: where models are trained and kept; in a rehearsal nothing is trained.
+        rehearsal: whether models are given as they start.
+    """
+
+    def __init__(self, config: Mapping[str, Any], run: NoRun, *, rehearsal: bool = False):
+        self.config, self.run, self.rehearsal, self.asks_task = config, run, rehearsal, False
+
+    def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
+        """Everything that the study takes, but its `run`."""
+        hints, own = get_type_hints(study), self.config["experiment"]
+        self.asks_task = "task" in hints
+        made: dict[str, Any] = {}
+        for name in inspect.signature(study).parameters:
+            if name == "run":
+                continue
+            if name in own:
+                made[name] = rebuilt(hints[name], own[name])
+            elif name in STANDARD and name in self.config:
+                made[name] = self._standard(name, self.config[name])
+            elif hasattr(type(self), name):
+                made[name] = getattr(self, name)
+        return made
+
+    def _standard(self, name: str, value: Any) -> Any:
+        if name == "pairs":
+            return PairCounts(**value)
+        if name == "site":
+            return Site.of(value or self.recipe.get("site") or "state")
+        return tuple(value) if isinstance(value, list) else value
+
+    @property
+    def engine(self) -> str:
+        """The route through the model."""
+        return self.config["search"]["engine"]
+
+    @property
+    def search(self) -> SearchSettings:
+        """Of the search."""
+        return SearchSettings(**{name: value for name, value in self.config["search"].items() if name != "engine"})
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device that the configuration names; "auto" takes CUDA where it is present.
+
+        Raises:
+            InvalidArgumentError: there is no such device here.
+        """
+        name = self.config["device"]
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.empty(0, device=name)
+        except (AssertionError, RuntimeError, TypeError):
+            raise InvalidArgumentError(
+                f"device={name!r} is not allowed: there is none here; give auto, cpu, or cuda where PyTorch finds it"
+            ) from None
+        return torch.device(name)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The task's recipe."""
+        return dict(self.config["tasks"])
+
+    @cached_property
+    def task(self) -> Task:
+        """The recipe's task. One that is asked as text takes the tokenizer of the model that is named."""
+        recipe = self.recipe
+        arguments = dict(recipe.get("arguments") or {})
+        if "tokenizer" in arguments and arguments["tokenizer"] is None:
+            if self.config["model"] is None:
+                raise InvalidArgumentError(f"model=null is not allowed with tasks={recipe['name']}: name one to ask")
+            arguments["tokenizer"] = self.config["model"]
+        return load_task({**recipe, "arguments": arguments})
+
+    @property
+    def untrained(self) -> nn.Module:
+        """The recipe's model with fresh weights."""
+        return self.fresh(self.recipe, self.task)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model that is named, or the recipe's, trained."""
+        if self.config["model"] is not None:
+            found = read_model(self.config["model"], device=self.device, dtype=self.config["dtype"])
+            if self.asks_task and not self.rehearsal:
+                self._evaluated(found)
+            return found
+        return self.trained(self.recipe, self.task, self.config["seed"])
+
+    def _evaluated(self, model: nn.Module) -> None:
+        """Say how well a model that was not trained here does the task: else an IIA means nothing."""
+        accuracy = evaluate(model, self.task, n=EVALUATED)
+        self.run.note(evaluation=plain(accuracy))
+        verdict = "" if accuracy.accuracy >= KNOWS else ": it does NOT do the task, and IIA says little"
+        self.run.say(f"model        trial accuracy {100 * accuracy.accuracy:.1f} %{verdict}")
+
+    def make(self, **shape: Any) -> nn.Module:
+        """The recipe's model with another shape, trained; `hidden_size=32`, say."""
+        recipe = {**self.recipe, "model": {**self.recipe["model"], **shape}}
+        same = recipe["model"] == self.recipe["model"]
+        name = "model" if same else "model_" + "_".join(f"{key}_{value}" for key, value in shape.items())
+        return self.trained(recipe, self.task, self.config["seed"], name)
+
+    @property
+    def sides(self) -> list[Side]:
+        """The networks of `experiment.networks`: name -> what differs from the run's recipe (tasks, model, seed)."""
+        site, found = self._standard("site", self.config["site"]), []
+        for name, spec in self.config["experiment"]["networks"].items():
+            for key in spec or {}:
+                check_name("key of a network", key, ("tasks", "model", "seed"))
+            wanted, own = dict(spec or {}), self.recipe
+            # The run's recipe says how large the trials are and how long training is, for every network.
+            recipe = recipes.read("tasks", wanted["tasks"]) if "tasks" in wanted else dict(own)
+            parts = {part: {**(recipe.get(part) or {}), **(own.get(part) or {})} for part in ("arguments", "training")}
+            recipe |= {**parts, "model": {**own["model"], **(wanted.get("model") or {})}}
+            task = load_task(recipe)
+            model = self.trained(recipe, task, wanted.get("seed", self.config["seed"]), name)
+            found.append(Side(name, model, task, site=site))
+        return found
+
+    @cached_property
+    def models(self) -> dict[str, nn.Module]:
+        """The study's `networks`, each trained, or read from its `path`.
+
+        Raises:
+            InvalidArgumentError: an entry has neither a path nor a model.
+        """
+        found: dict[str, nn.Module] = {}
+        for name, entry in self.config["experiment"]["networks"].items():
+            if set(entry) == {"path"}:
+                found[name] = read_model(entry["path"], device=self.device, dtype=self.config["dtype"])
+            elif "model" in entry and set(entry) <= {"model", "training"}:
+                recipe = {"training": self.training, **entry}
+                found[name] = self.trained(recipe, self.task, self.config["seed"], f"models/{name}")
+            else:
+                raise InvalidArgumentError(
+                    f"networks.{name}={dict(entry)!r} is not allowed: give the path of a saved model, or a model and, "
+                    "if that is not the recipe's, its training"
+                )
+        return found
+
+    def fresh(self, recipe: Mapping[str, Any], task: Task, seed: int | None = None) -> nn.Module:
+        """The model of a recipe before training, on its device.
+
+        Raises:
+            InvalidArgumentError: the recipe's `training` is not one of `numsym.train`, or its `model` not one of
+                `numsym.models.build`.
+        """
+        if unknown := set(recipe["training"]) - TRAINING:
+            files = sorted((recipes.root() / "tasks").glob("*.yaml"))
+            fit = [file.stem for file in files if set(recipes.read("tasks", file).get("training") or ()) <= TRAINING]
+            raise InvalidArgumentError(
+                f"tasks={task.name!r} is not allowed in this experiment: its training has "
+                f"{', '.join(sorted(unknown))}, where there may be {', '.join(sorted(TRAINING))}; "
+                f"choose one of {', '.join(fit)}"
+            )
+        check_settings(recipe["training"])
+        torch.manual_seed(self.config["seed"] if seed is None else seed)
+        return nn.Module.to(build(task.vocab_size, **recipe["model"]), self.device)
+
+    def trained(self, recipe: Mapping[str, Any], task: Task, seed: int, name: str = "model") -> nn.Module:
+        """The model of a recipe, trained in the run."""
+        model = self.fresh(recipe, task, seed)
+        if self.rehearsal:
+            return model.eval()
+        log = train(model, task, seed=seed, run=self.run, name=name, **recipe["training"])
+        verdict = "every trial right" if log.reached else "NOT every trial right"
+        accuracy = log.evaluation or evaluate(model, task)
+        held_out = "" if accuracy.held_out is None else f", held-out counts {100 * accuracy.held_out:.1f} %"
+        self.run.say(
+            f"{name:<12} {verdict} after {log.steps} steps: trial accuracy {100 * accuracy.accuracy:.1f} %{held_out}"
+        )
+        return model
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The recipe's settings of training, as arguments of `numsym.train`."""
+        return dict(self.recipe["training"])
+
+    @cached_property
+    def hypotheses(self) -> dict[str, Hypothesis]:
+        """Every variable that is asked for (by default the task's own), by every alignment function, by name."""
+        variables = self.config["variable"]
+        asked = [None] if variables is None else [variables] if isinstance(variables, str) else list(variables)
+        chosen = self.config["interventions"]
+        chosen = {"alignment": chosen} if "representations" in chosen else chosen
+        found: dict[str, Hypothesis] = {}
+        for variable in asked:
+            program, name, site = self._asked(variable)
+            for label, recipe in chosen.items():
+                key = label if len(asked) == 1 else f"{name}_{label}"
+                k, seed = self._dimension(recipe), self.config["seed"]
+                found[key] = Hypothesis(program, name, function_of(recipe), k, seed, site)
+        return found
+
+    def _asked(self, variable: str | None) -> tuple[str, str | None, str | None]:
+        """Program, variable and site of "variable", "program.variable" or "program.variable@site"."""
+        usual = self.config["program"] or self.task.search[0]
+        if variable is None:
+            return usual, self.task.search[1] if usual == self.task.search[0] else None, None
+        name, _, site = variable.partition("@")
+        program, _, name = name.rpartition(".")
+        return program or usual, name, site or None
+
+    def _dimension(self, recipe: Mapping[str, Any]) -> int | None:
+        own = (recipe.get("search") or {}).get("subspace_dim")
+        return self.config["subspace_dim"] if own is None else own
+
+
+def function_of(recipe: Mapping[str, Any]) -> str:
+    """The name of the alignment function of a recipe in `interventions/`.
+
+    Raises:
+        InvalidArgumentError: it has several representations, or an intervention type that is not searched for.
+    """
+    config = load_config(recipe)
+    if len(config.representations) != 1:
+        raise InvalidArgumentError(
+            f"representations has {len(config.representations)} entries, which is not allowed here: a search has one"
+        )
+    kind = config.representations[0].intervention_type
+    names = [name for name in ALIGNMENTS if ALIGNMENTS[name].kind is kind]
+    if not names:
+        known = ", ".join(ALIGNMENTS[name].kind.__name__ for name in ALIGNMENTS)
+        raise InvalidArgumentError(f"intervention_type {kind.__name__} is not allowed in a search: it learns {known}")
+    for key in recipe.get("search") or ():
+        check_name("key of search", key, ("subspace_dim",))
+    return names[0]

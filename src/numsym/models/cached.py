@@ -1,0 +1,339 @@
+"""The state of linear RNNs and hybrids of transformers: what the cache holds after a token, as the site `state`.
+
+In each layer of a Mamba that is the recurrent state and the last inputs of its convolution, side by side; of RWKV, an
+xLSTM or a gated DeltaNet likewise what they carry. Layers with attention have none: they carry every key and value.
+
+What a layer says at a token it has said before the state after it is exchanged: so an exchange shows in the predictions
+from the next token on. With a site hooked the model runs token by token through its own cache, and so does one whose
+forward minds no mask, where padding comes before tokens; otherwise each runs as it always does.
+"""
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import MethodType
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+from transformers.modeling_outputs import CausalLMOutput
+
+from numsym._pyvene import frozen, register
+from numsym._tables import STATE_SITES, forget
+from numsym.errors import InvalidArgumentError
+from numsym.models.discover import layers_of
+from numsym.models.edits import Edits, StateSites, state_components, through_sites
+
+logger = logging.getLogger(__name__)
+
+WIDTH = "cached_state_size"
+"""The entry of its config that says how wide they are."""
+
+TOLERANCE = {torch.float32: 1e-2, torch.float64: 1e-4}
+"""How far logits of a run token by token may be off, in standard deviations of them."""
+
+CACHES = ("past_key_values", "cache_params", "state")
+"""What forwards call their cache."""
+
+
+class Slots:
+    """What a cache holds of each layer that carries a state."""
+
+    def __init__(self, cache: Any):
+        self.cache = cache
+
+    def read(self) -> dict[int, list[Tensor]]:
+        """By layer, its tensors, each with a row for each of the batch."""
+        if isinstance(self.cache, list | tuple):  # RWKV: the layers are the last dimension
+            return {layer: [part[..., layer] for part in self.cache] for layer in range(self.cache[0].shape[-1])}
+        if hasattr(self.cache, "rnn_state"):  # xLSTM
+            return {layer: list(parts) for layer, parts in self.cache.rnn_state.items()}
+        found = {}
+        for layer, one in enumerate(self.cache.layers):
+            parts = [part for store in _stores(one) for part in store.values() if part is not None]
+            if parts:
+                found[layer] = parts
+        return found
+
+    def write(self, layer: int, parts: list[Tensor]) -> None:
+        """Other tensors for a layer, which the next step may write into."""
+        if isinstance(self.cache, list | tuple):
+            self.cache = [
+                torch.cat([whole[..., :layer], part[..., None], whole[..., layer + 1 :]], -1)
+                for whole, part in zip(self.cache, parts, strict=True)
+            ]
+        elif hasattr(self.cache, "rnn_state"):
+            self.cache.rnn_state[layer] = tuple(parts)
+        else:
+            new = iter(parts)
+            for store in _stores(self.cache.layers[layer]):
+                store.update({i: next(new) for i in store if store[i] is not None})
+
+
+def _stores(layer: Any) -> list[dict[int, Tensor | None]]:
+    return [getattr(layer, name) for name in ("conv_states", "recurrent_states") if hasattr(layer, name)]
+
+
+class Steps:
+    """A model run token by token.
+
+    Args:
+        model: of transformers, with a cache that holds a state.
+        name: what its forward calls the cache.
+        reads_mask: whether its own forward minds an `attention_mask`.
+    """
+
+    def __init__(self, model: PreTrainedModel, name: str, reads_mask: bool = True):
+        self.model, self.name, self.reads_mask = model, name, reads_mask
+        self.places = "position_ids" in inspect.signature(type(model).forward).parameters
+
+    def needed(self, ids: Tensor | None, mask: Tensor | None) -> bool:
+        """Whether the model's own forward would take padding before real tokens for tokens."""
+        if self.reads_mask or ids is None or mask is None or mask.shape != ids.shape:
+            return False
+        return bool((mask[:, 1:].bool() & ~mask[:, :-1].bool()).any())
+
+    def run(
+        self,
+        ids: Int[Tensor, "batch pos"],
+        mask: Bool[Tensor, "batch pos"] | None,
+        edits: Edits,
+        record: int | None,
+    ) -> tuple[Float[Tensor, "batch pos vocab"], Float[Tensor, "batch pos hidden"] | None]:
+        """Logits, and the states of the layer that is asked for, with some states changed."""
+        slots, watched = Slots(self._start(len(ids))), _Watched()
+        logits, found = [], []
+        with watched.kept():
+            for t in range(ids.shape[1]):
+                before = _copied(slots) if mask is not None else {}
+                logits.append(self._step(ids, mask, t, slots))
+                parts = _carried(slots, before, None if mask is None else mask[:, t])
+                for layer in {*edits, *([] if record is None else [record])}:
+                    state = torch.cat([part.flatten(1) for part in parts[layer]], -1)
+                    for edit in edits.get(layer, ()):
+                        state = edit.step(t, state)
+                    if layer == record:
+                        found.append(state)
+                    if layer in edits:
+                        slots.write(layer, _cut(state, parts[layer]))
+                watched.see(slots)
+        return torch.cat(logits, 1), torch.stack(found, 1) if found else None
+
+    def _start(self, rows: int) -> Any:
+        """The cache before the first token; None where the model makes it."""
+        if self.name == "state":
+            return _initial(self.model, rows)
+        return _dynamic(self.model) if self.name == "past_key_values" else None
+
+    def _call(self, token: Int[Tensor, "batch 1"], cache: Any, **given: Any) -> tuple[Tensor, Any]:
+        output = type(self.model).forward(self.model, token, **{self.name: cache, "use_cache": True}, **given)
+        return output.logits, output[self.name]
+
+    def _step(self, ids: Tensor, mask: Tensor | None, t: int, slots: Slots) -> Float[Tensor, "batch 1 vocab"]:
+        token, given = ids[:, t : t + 1], {}
+        if isinstance(slots.cache, list):
+            # A single token of RWKV takes no batch: transformers mixes it with the last token of each other row.
+            def one(token: Tensor, cache: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+                logits, after = self._call(token[None], [part[None] for part in cache])
+                return logits[0], [part[0] for part in after]
+
+            logits, slots.cache = torch.func.vmap(one)(token, slots.cache)
+            return logits
+        if mask is not None and _attends(slots.cache):
+            given["attention_mask"] = mask[:, : t + 1].long()
+        if self.places:
+            real = torch.ones_like(ids) if mask is None else mask.long()
+            given["position_ids"] = (real[:, : t + 1].sum(1, keepdim=True) - 1).clamp(min=0)
+        logits, slots.cache = self._call(token, slots.cache, **given)
+        return logits
+
+
+def _copied(slots: Slots) -> dict[int, list[Tensor]]:
+    """The states before a step that may write into them."""
+    held = {} if slots.cache is None else slots.read()
+    return {layer: [part.clone() for part in parts] for layer, parts in held.items()}
+
+
+def _carried(
+    slots: Slots, before: dict[int, list[Tensor]], real: Bool[Tensor, "batch"] | None
+) -> dict[int, list[Tensor]]:
+    """The states after a step; padding leaves them as they were."""
+    if real is None or bool(real.all()):
+        return slots.read()
+    for layer, parts in slots.read().items():
+        old = before.get(layer) or [torch.zeros_like(part) for part in parts]
+        here = [real.view(-1, *[1] * (part.ndim - 1)) for part in parts]
+        slots.write(layer, [torch.where(*each) for each in zip(here, parts, old, strict=True)])
+    return slots.read()
+
+
+class _Watched:
+    """Lets caches be written in place while gradients are recorded: what is saved of a state is a copy."""
+
+    def __init__(self) -> None:
+        self._storages: set[int] = set()
+
+    def see(self, slots: Slots) -> None:
+        """Note where the states are now."""
+        parts = slots.cache if isinstance(slots.cache, list) else [p for own in slots.read().values() for p in own]
+        self._storages = {part.untyped_storage().data_ptr() for part in parts}
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Inside of the block."""
+
+        def pack(tensor: Tensor) -> Tensor:
+            own = tensor.untyped_storage().data_ptr() in self._storages
+            return tensor.detach().clone() if own else tensor.detach()
+
+        hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with hooks if torch.is_grad_enabled() else nullcontext():
+            yield
+
+
+def _cut(state: Float[Tensor, "batch hidden"], like: list[Tensor]) -> list[Tensor]:
+    """A state as the tensors that it is made of, in memory of their own."""
+    parts = state.split([part[0].numel() for part in like], -1)
+    return [part.reshape(one.shape).to(one.dtype).clone() for part, one in zip(parts, like, strict=True)]
+
+
+def _attends(cache: Any) -> bool:
+    return any(isinstance(layer, DynamicLayer) for layer in getattr(cache, "layers", ()))
+
+
+def _dynamic(model: PreTrainedModel) -> Any:
+    """A cache of transformers for a model; with an empty layer where none has attention, whose length is asked for."""
+    cache = DynamicCache(config=model.config)
+    if not _attends(cache):
+        cache.layers.append(DynamicLayer())
+    return cache
+
+
+def _initial(model: PreTrainedModel, rows: int) -> list[Tensor]:
+    """The state that a model makes before the first token, as its first layer is given it."""
+    found: list[list[Tensor]] = []
+
+    def look(_: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        found.append([part.clone() for part in kwargs["state"]])
+
+    handle = layers_of(model)[1][0].register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        with torch.no_grad():
+            type(model).forward(model, torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=True)
+    finally:
+        handle.remove()
+    return [part.expand(rows, *part.shape[1:]).clone() for part in found[0]]
+
+
+@functools.lru_cache
+def _forward_of(kind: Any) -> Callable[..., Any]:
+    """The forward of a class, but for runs with a hooked site; its signature is the class's."""
+    own = kind.forward
+
+    @functools.wraps(own)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        sites, steps = getattr(self, STATE_SITES), self.token_by_token
+        given = inspect.signature(own).bind(self, *args, **kwargs).arguments
+        given |= given.pop("kwargs", {})
+        ids, mask = given.get("input_ids"), given.get("attention_mask")
+        hooked = any(layer.hooked for layer in sites if isinstance(layer, StateSites))
+        if not hooked and not (given.get(steps.name) is None and steps.needed(ids, mask)):
+            return own(self, *args, **kwargs)
+        _check_alone(self, "'state'" if hooked else "attention_mask with padding before tokens")
+        mask = None if mask is None or bool(mask.bool().all()) else mask.bool()
+
+        def run(edits: Edits, record: int | None) -> tuple[Tensor, Tensor | None]:
+            return steps.run(ids, mask, edits, record)
+
+        logits, keep = through_sites(sites, run), given.get("logits_to_keep", 0)
+        columns = keep if isinstance(keep, Tensor) else slice(-keep, None) if keep else slice(None)
+        return CausalLMOutput(logits=logits[:, columns])
+
+    return forward
+
+
+def _check_alone(model: nn.Module, why: str) -> None:
+    """Raise `InvalidArgumentError` if pyvene also watches a place that a run token by token shows no sequence."""
+    for path, part in model.named_modules():
+        hooks = (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+        if not path.startswith(STATE_SITES) and any(hook.__module__.startswith("pyvene.") for hook in hooks):
+            raise InvalidArgumentError(
+                f"{why} is not allowed together with a place at {path!r}: {type(model).__name__} runs token by token "
+                "then, so that no other place shows a sequence"
+            )
+
+
+def show_states(model: nn.Module) -> bool:
+    """Give a linear RNN or hybrid of transformers its states as the site `state`: whether it has any.
+
+    A run token by token must say what the model says; where it does not, that is logged, and there is no such site.
+
+    Args:
+        model: any; what has no cache with a state is left alone.
+    """
+    if not isinstance(model, PreTrainedModel) or hasattr(model, STATE_SITES):
+        return hasattr(model, STATE_SITES)
+    name = _cache_of(model)
+    if name is None:
+        return False
+    try:
+        with frozen(model):
+            steps = Steps(model, name)
+            widths, difference = _tried(steps, next(model.parameters()).device)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        widths, difference = {}, f"it fails ({type(error).__name__}: {error})"
+    if difference is not None:
+        logger.warning("%s has no site 'state': run token by token, %s", type(model).__name__, difference)
+        return False
+    attach(model, steps, widths)
+    return True
+
+
+def attach(model: Any, like: Steps, widths: dict[int, int]) -> None:
+    """Add the sites to a model whose steps and widths are known, of it or of another of its kind."""
+    sites = [StateSites() if layer in widths else nn.Module() for layer in range(len(layers_of(model)[1]))]
+    model.add_module(STATE_SITES, nn.ModuleList(sites))
+    model.token_by_token, model.state_widths = Steps(model, like.name, like.reads_mask), widths
+    setattr(model.config, WIDTH, next(iter(widths.values())))
+    model.forward = MethodType(_forward_of(type(model)), model)  # type: ignore[arg-type]  # a class is hashable
+    register(type(model), state_components(STATE_SITES, WIDTH))
+    forget(model)
+
+
+def _cache_of(model: PreTrainedModel) -> str | None:
+    """What the forward calls a cache that holds a state."""
+    taken = inspect.signature(type(model).forward).parameters
+    name = next((name for name in CACHES if name in taken), None)
+    if name == "past_key_values":
+        try:
+            layers = DynamicCache(config=model.config).layers
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+        return name if any(_stores(layer) for layer in layers) else None
+    return name
+
+
+@torch.no_grad()
+def _tried(steps: Steps, device: torch.device) -> tuple[dict[int, int], str | None]:
+    """The width of each layer's state, and what is wrong with a run token by token."""
+    ids = torch.randint(steps.model.config.vocab_size, (2, 5), generator=torch.Generator().manual_seed(0)).to(device)
+    want = type(steps.model).forward(steps.model, ids, use_cache=False).logits
+    slots, parts = Slots(steps._start(len(ids))), []
+    for t in range(ids.shape[1]):
+        parts.append(steps._step(ids, None, t, slots))
+    widths = {layer: sum(part[0].numel() for part in own) for layer, own in slots.read().items()}
+    mask = torch.ones_like(padded := torch.cat([ids[:, :2], ids], 1))
+    mask[:, :2] = 0
+    given = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)} if steps.places else {}
+    own = type(steps.model).forward(steps.model, padded, attention_mask=mask, use_cache=False, **given).logits[:, 2:]
+    off, scale = float((torch.cat(parts, 1) - want).abs().max()), float(want.float().std())
+    if not widths:
+        return widths, "its cache holds no state"
+    near = TOLERANCE.get(want.dtype, 0.2) * scale
+    fine, steps.reads_mask = off <= near, float((own - want).abs().max()) <= near
+    return widths, None if fine else f"its logits differ by {off:.2g}, of a spread of {scale:.2g}"

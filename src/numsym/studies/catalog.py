@@ -1,0 +1,40 @@
+"""What a study is: a function that the command knows by its name, `numsym experiment=NAME`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from numsym.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STUDIES: Registry[Callable[..., Any]] = Registry("experiment")
+"""Studies by the name that `experiment=` uses."""
+
+
+@overload
+def study(function: F) -> F: ...
+
+
+@overload
+def study(**presets: Any) -> Callable[[F], F]: ...
+
+
+def study(function: Any = None, **presets: Any) -> Any:
+    """Make a function a study: the keyword arguments that it states, with their defaults, are its settings.
+
+    The command gives it what it asks for by the names of its arguments: `model` (the recipe's, trained, or the one that
+    `model=` names), `untrained` (the recipe's), `task`, `hypotheses`, `site`, `search`, `pairs`, `controls`, `engine`,
+    `seed`, `run`; see `numsym.lab.given`. All others are its own, `experiment.NAME`; their defaults must be plain. It
+    checks its arguments before it first uses its `run`, and ends with `return run.show(result)`.
+
+    Args:
+        function: the study.
+        presets: what the command takes where nothing else is named: recipes of `tasks` and `interventions`, a
+            `variable`; any other is `experiment.NAME`, from which the command makes an argument (`networks`, say).
+    """
+
+    def file(made: F) -> F:
+        STUDIES.register(made.__name__)(made)
+        return made
+
+    return file if function is None else file(function)

@@ -1,0 +1,178 @@
+"""Where in a network is a variable? The same hypotheses at many sites, as a map by layer and by position in trials."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import nn
+
+from numsym.alignment import AlignmentResult, Hypotheses, PairCounts, SearchSettings, align_many, named
+from numsym.alignment.pairs import Positions
+from numsym.errors import Options, check_at_least
+from numsym.figures import drawing
+from numsym.models import Site, sites_named, state_sites
+from numsym.results import Result, brief
+from numsym.run import NO_RUN, NoRun, rehearse
+from numsym.shares import Share
+from numsym.studies.catalog import study
+from numsym.tasks import Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+FEW = 5
+"""Cells of the figure with fewer pairs than this are left empty."""
+
+
+@dataclass(frozen=True, repr=False)
+class SiteSweep(Result):
+    """The alignments of some hypotheses at several sites.
+
+    Attributes:
+        results: hypothesis -> its alignments, at the same sites in the same order.
+        position_bin: how many token positions make one column of the map.
+    """
+
+    results: dict[str, tuple[AlignmentResult, ...]]
+    position_bin: int = 4
+
+    name: ClassVar[str] = "site_sweep"
+
+    def __post_init__(self) -> None:
+        check_at_least("position_bin", self.position_bin, 1)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The sites, in their order."""
+        return tuple(result.site for result in next(iter(self.results.values())))
+
+    def at(self, hypothesis: str) -> dict[Site, AlignmentResult]:
+        """The results of one hypothesis by site."""
+        return {result.site: result for result in self.results[hypothesis]}
+
+    def map(self, hypothesis: str) -> dict[Site, dict[int, Share]]:
+        """IIA by site and by the position of the exchange in the base: first position of each bin -> share."""
+        return {site: self._binned(result.test.by_position) for site, result in self.at(hypothesis).items()}
+
+    def _binned(self, shares: dict[int, Share]) -> dict[int, Share]:
+        bins: dict[int, list[Share]] = {}
+        for position in sorted(shares):
+            bins.setdefault(position - position % self.position_bin, []).append(shares[position])
+        return {start: Share.joined(inside) for start, inside in bins.items()}
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return "IIA by site, in percent"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each site and hypothesis."""
+        return [
+            {
+                "hypothesis": name,
+                **one.rows()[0],
+                "changed": one.test.changed,
+                "engine": one.engine,
+            }
+            for alignments in zip(*self.results.values(), strict=True)
+            for name, one in zip(self.results, alignments, strict=True)
+        ]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """A row for each site, a column for each hypothesis."""
+        return {
+            self.title: [
+                {"site": str(site), **{name: brief(self.at(name)[site].test.iia) for name in self.results}}
+                for site in self.sites
+            ]
+        }
+
+    def figure(self) -> "Figure":
+        """A panel for each hypothesis: sites upwards, positions to the right, and all together at the right edge.
+
+        Cells with fewer than `FEW` pairs are empty; the number at the edge is the IIA of the site in percent.
+        """
+        names, rows = list(self.results), len(self.sites)
+        with drawing(**{"axes.grid": False}) as plt:
+            size = (1.2 + 3.2 * len(names), 1.3 + 0.34 * rows)
+            figure, panels = plt.subplots(1, len(names), figsize=size, squeeze=False, layout="constrained")
+            for axes, name in zip(panels[0], names, strict=True):
+                image = self._panel(axes, name)
+                axes.set_title(name, fontsize=9)
+                labels = [str(site) for site in self.sites] if axes is panels[0, 0] else [""] * rows
+                axes.set_yticks(range(rows), labels)
+            figure.colorbar(image, ax=list(panels[0]), label="IIA (all tokens of the trial)", shrink=0.9)
+            figure.supxlabel("position of the exchange in the base (tokens from its start)", fontsize=9)
+        return figure
+
+    def _panel(self, axes: "Axes", name: str) -> "AxesImage":
+        shares = self.map(name)
+        bins = sorted({start for found in shares.values() for start in found})
+        values = []
+        for row, (site, found) in enumerate(shares.items()):
+            cells = [found.get(start) for start in bins]
+            whole = self.at(name)[site].iia
+            values.append([*(math.nan if one is None or one.n < FEW else one.value for one in cells), whole])
+            look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
+            axes.text(len(bins), row, f"{100 * whole:.0f}", color="white" if whole < 0.6 else "black", **look)
+        image = axes.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto", origin="lower")
+        axes.axvline(len(bins) - 0.5, color="white", linewidth=2)
+        ticks = range(0, len(bins), max(1, len(bins) // 6))
+        axes.set_xticks([*ticks, len(bins)], [*(str(bins[i]) for i in ticks), "all"])
+        return image
+
+
+@study(tasks="multi_object_transformer", variable=["count", "phase", "full"], interventions=["laf"])
+def site_sweep(
+    model: nn.Module,
+    task: Task,
+    hypotheses: Hypotheses | None = None,
+    *,
+    sites: Sequence[str | Site] | None = None,
+    position_bin: int = 4,
+    positions: Positions | None = None,
+    search: Options[SearchSettings] = SearchSettings(max_steps=1000, patience=5),
+    pairs: Options[PairCounts] = PairCounts(),
+    controls: bool | Sequence[str] = ("floor", "ceiling"),
+    engine: str = "auto",
+    run: NoRun = NO_RUN,
+) -> SiteSweep:
+    """Where does the network hold its variables? IIA at every site, as a map by layer and by position in the trial.
+
+    Args:
+        model: any model that pyvene knows; it comes back as it was.
+        task: what it does.
+        hypotheses: what to search for at each site, in place of their own sites.
+        sites: "component:layer", or "component" for all of its layers; by default those of `state_sites`: the residual
+            stream, or a recurrent model's states.
+        position_bin: how many token positions make one column of the map.
+        positions: where in the trials; see `numsym.align_many` for this and the next four.
+        search: its settings.
+        pairs: how many.
+        controls: which.
+        engine: the route.
+        run: where the alignments are kept, site by site, and the result is shown.
+
+    Raises:
+        ValueError: an argument is not allowed; the message names it, its value and what is.
+
+    Example:
+        >>> sweep = numsym.site_sweep(model, task, {"phase": Hypothesis(variable="phase")})  # doctest: +SKIP
+        >>> sweep.map("phase")[Site("block_output", 0)]  # doctest: +SKIP
+    """
+    check_at_least("position_bin", position_bin, 1)
+    asked = {name: replace(one, site=None) for name, one in named(hypotheses, task).items()}
+    places = state_sites(model) if sites is None else sites_named(model, sites)
+    options: dict[str, Any] = {"positions": positions, "search": search, "pairs": pairs, "controls": controls}
+    options["engine"] = engine
+    for place in places:  # what is wrong at the last site should be said before the first search
+        rehearse(align_many, model, task, asked, site=place, **options)
+    found: dict[str, list[AlignmentResult]] = {name: [] for name in asked}
+    for place in places:
+        here = {f"{name}-{place.component}-{place.layer}": one for name, one in asked.items()}
+        for name, result in zip(asked, align_many(model, task, here, site=place, run=run, **options), strict=True):
+            found[name].append(result)
+    return run.show(SiteSweep({name: tuple(results) for name, results in found.items()}, position_bin))

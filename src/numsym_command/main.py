@@ -1,0 +1,53 @@
+"""The command `numsym`: one Hydra application, whose experiments are the studies of numsym."""
+
+import os
+import sys
+from contextlib import suppress
+from importlib.metadata import entry_points
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from numsym_command.check import RefusedError, check
+from numsym_command.configs import CONFIGS, help_text, store
+from numsym_command.signatures import studies
+
+
+def run(config: DictConfig) -> None:
+    """Run one composed configuration."""
+    from numsym.lab.command import run as start
+
+    start(config)
+
+
+def plugins_of(arguments: list[str]) -> tuple[str, ...]:
+    """The modules of installed plugins, and those that `plugins=[...]` names: known before anything is composed."""
+    found = [entry.value for entry in entry_points(group="numsym.plugins")]
+    for text in arguments:
+        if text.startswith("plugins="):
+            with suppress(HydraException):
+                value = OverridesParser.create().parse_override(text).value()
+                found += [str(one) for one in (value if isinstance(value, list) else [value])]
+    return tuple(found)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    sys.argv[0] = "numsym"
+    sys.path.insert(0, os.getcwd())  # a plugin may be a module beside the user's own files
+    plugins = plugins_of(sys.argv[1:])
+    known = store(plugins)
+    os.environ["NUMSYM_HELP"] = help_text(studies(plugins), known)
+    os.environ.setdefault("WANDB_SILENT", "true")
+    try:
+        check(sys.argv[1:], known)
+    except RefusedError as error:
+        print(f"numsym: {error}")  # noqa: T201  (rich would take longer to import than all the rest)
+        raise SystemExit(2) from None
+    hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")(run)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+from hydra import compose, initialize_config_dir
+
+from numsym import recipes
+from numsym_command.configs import CONFIGS, help_text, recipe_folders, store
+from numsym_command.signatures import studies
+
+
+def composed(*overrides):
+    store()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return recipes.plain(compose("config", overrides=["folder=unused", *overrides]))
+
+
+def test_every_study_and_every_recipe_composes():
+    known = store()
+    for name in known["experiment"]:
+        needed = ["experiment.runs=[x]"] if name in ("collect", "phase_diagram") else []
+        found = composed(f"experiment={name}", *needed)
+        assert found["experiment"]["name"] in studies()
+    for task in known["tasks"]:
+        assert composed(f"tasks={task}")["tasks"]["name"]
+    assert list(composed("interventions=[low_rank,das]")["interventions"]) == ["low_rank", "das"]
+
+
+def test_a_study_brings_its_own_search():
+    plain, graded = composed(), composed("experiment=graded")
+    assert plain["controls"] is True
+    assert graded["controls"] == ["floor"]
+    assert graded["experiment"] == {"name": "graded", "measured": 20_000}
+    assert composed("search.max_steps=3")["search"]["max_steps"] == 3
+
+
+def test_settings_of_training_that_are_a_studys_own_are_given_by_field():
+    """They are a dataclass in the signature; elsewhere `training` is what the task's recipe says."""
+    own = composed("experiment=fourier_causal", "experiment.training.steps=300")["experiment"]
+    assert own["training"] == {
+        "steps": 300, "batch_size": 128, "learning_rate": 3e-3, "weight_decay": 0.03, "checks": 60, "stop_at": 0.998,
+    }  # fmt: skip
+    assert own["strongest"] == [1, 2, 4, 8, 12, 16, 20]
+    assert composed("experiment=two_routes")["experiment"]["training"]["steps"] == 2000
+    assert "training" not in composed("experiment=over_training")["experiment"]
+
+
+def test_a_recipe_changes_nothing_but_its_own_group(tmp_path, monkeypatch):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "evil.yaml").write_text(
+        "name: parity\nhydra:\n  callbacks:\n    x: {_target_: os.system}\nseed: 9\nmodel: {}\ntraining: {}\n"
+    )
+    monkeypatch.setenv("NUMSYM_RECIPES", str(tmp_path))
+    assert recipe_folders()[-1] == tmp_path
+    found = composed("tasks=evil")
+    assert found["seed"] == 0
+    assert found["tasks"]["hydra"]["callbacks"]["x"]["_target_"] == "os.system"  # a value like any other, never called
+
+
+def test_the_help_has_a_line_for_each_study():
+    text = help_text(studies(), store())
+    for name, study in studies().items():
+        assert any(line.split()[:1] == [name] and line.endswith(study.line) for line in text.splitlines()), name
