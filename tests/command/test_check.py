@@ -19,7 +19,7 @@ def known():
         (["device=null"], "device=None is not allowed: it must be text"),
         (["serch.max_steps=3"], "serch.max_steps is not a setting here: did you mean search.max_steps?"),
         (["tasks.model.hidden_sized=3"], "did you mean tasks.model.hidden_size?"),
-        (["tasks=foo"], "tasks='foo' is not allowed: choose one of addition, arithmetic"),
+        (["tasks=foo"], "tasks='foo' is not allowed: choose one of addition, addition_prompts, arithmetic"),
         (
             ["interventions=[das,foo]"],
             "interventions='foo' is not allowed: choose one of boundless, das, laf, low_rank",
