@@ -9,12 +9,20 @@ from numsym.studies import STUDIES
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "numsym"
 # Tested through what uses them.
-WITHOUT_TWIN = {"_pyvene.py": "tests/test_pyvene.py"}
+WITHOUT_TWIN = {
+    "_pyvene.py": "tests/test_pyvene.py", "_tables.py": "tests/test_pyvene.py",
+    "figures.py": "tests/studies/test_graded.py",
+    "alignment/engines/kept.py": "tests/alignment/engines/test_suffix.py",
+    "alignment/engines/suffix_check.py": "tests/alignment/engines/test_suffix.py",
+    "alignment/engines/suffix_model.py": "tests/alignment/engines/test_suffix.py",
+    "models/adapt.py": "tests/models/test_load.py", "models/bridge.py": "tests/models/test_load.py",
+    "models/edits.py": "tests/models/test_recurrences.py",
+}  # fmt: skip
 
 ROOMS = (
-    ("errors", "storage", "registry", "shares"), ("recipes", "hub", "_pyvene", "results", "run", "figures"),
-    ("programs",), ("tasks",), ("models",), ("interventions",), ("training",), ("alignment",), ("probes", "circuits"),
-    ("studies",), ("lab",),
+    ("errors", "shares"), ("registry",), ("storage", "recipes", "_tables"), ("_pyvene", "results"),
+    ("hub", "run", "figures"), ("programs",), ("tasks",), ("models",), ("interventions",), ("training",),
+    ("alignment",), ("probes", "circuits"), ("studies",), ("lab",),
 )  # fmt: skip
 """From the base up; a room imports only from those before it, and the rooms on one floor do not see each other."""
 
@@ -98,7 +106,8 @@ def test_every_source_file_has_a_test_file_of_its_name():
 
 
 def test_what_is_exported_is_known_exists_and_is_documented():
-    assert sorted(numsym.__all__) == sorted({*NAMES, *STUDIES} - set())
+    own = {name for name in STUDIES if STUDIES[name].__module__.startswith("numsym.")}  # a plugin's are not exported
+    assert sorted(numsym.__all__) == sorted({*NAMES, *own})
     for name in numsym.__all__:
         assert getattr(numsym, name).__doc__, name
     for room in (

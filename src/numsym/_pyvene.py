@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from numsym._tables import (
     SPLIT_HEADS,
     Component,
+    by_head,
     component_features,
     component_module,
     component_width,
@@ -35,6 +36,7 @@ __all__ = [
     "SPLIT_HEADS",
     "Component",
     "Intervenable",
+    "by_head",
     "component_features",
     "component_module",
     "component_width",

@@ -334,6 +334,12 @@ def _check_component(model: nn.Module, component: str) -> None:
         check_name(f"component of {type(model).__name__}", component, components_of(model))
 
 
+def by_head(model: nn.Module, component: str) -> bool:
+    """Whether pyvene takes a component by head and position (unit "h.pos"), and not by position alone."""
+    splits = _table(model)[component][2:] if component in _table(model) else ()
+    return any(split is modeling_utils.split_head_and_permute for split, _ in splits)
+
+
 def component_features(model: Any, component: str, width: int) -> slice:
     """Which coordinates a component is of what its module holds, `width` of them: all, or a part as pyvene splits it.
 

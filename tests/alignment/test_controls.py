@@ -68,9 +68,11 @@ def test_a_model_that_is_not_made_from_its_config_is_named(known):
     class Odd(torch.nn.Module):
         def __init__(self, width, depth):
             super().__init__()
-            self.config = known.config
+            self.config, self.weight = known.config, torch.nn.Parameter(torch.ones(1))
 
-    with pytest.raises(ValueError, match="controls with 'untrained' is not allowed for Odd: it is not made from its"):
+    with pytest.raises(
+        ValueError, match="controls with 'untrained' is not allowed for Odd: it is made neither from its"
+    ):
         untrained(Odd(1, 2), 0)
 
 

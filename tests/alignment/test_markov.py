@@ -5,7 +5,7 @@ import torch
 
 from numsym.alignment import Site, interchange_pairs
 from numsym.alignment.engines.pyvene import Whole
-from numsym.alignment.markov import agrees, dependence, following, later, logits_of, telling
+from numsym.alignment.markov import agrees, dependence, exchanged_logits, following, later, telling
 from numsym.alignment.pairs import unexchanged
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.models import (
@@ -122,7 +122,7 @@ def test_all_residuals_of_a_position_are_exchanged_as_by_transformer_lens(layers
     want = model.bridge.run_with_hooks(part.base_ids, fwd_hooks=[(name, swap) for name in names])
     base = (part.base_ids, torch.ones_like(part.base_mask), part.base_at)
     source = (part.source_ids, torch.ones_like(part.source_mask), part.source_at)
-    got = logits_of(Whole(model.requires_grad_(False), sites), base, source)
+    got = exchanged_logits(Whole(model.requires_grad_(False), sites), base, source)
     torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
     assert (got - model(part.base_ids).logits).abs().max() > 1e-4
 

@@ -18,9 +18,10 @@ def result(counter, small_task):
     )  # fmt: skip
 
 
-def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, generator):
+def test_saved_it_comes_back_whole_and_as_pyvenes_own(result, counter, tmp_path, generator):
     result.save(tmp_path / "found")
-    assert sorted(os.listdir(tmp_path / "found"))[0] == "config.json"
+    assert sorted(os.listdir(tmp_path / "found")) == ["intervention.json", "intervention.safetensors", "result.json"]
+    result.save_pyvene(tmp_path / "pyvene")
     again = AlignmentResult.load(tmp_path / "found", counter)
     assert again.to_dict() == result.to_dict()
     base, source = torch.randint(9, (2, 5, 8), generator=generator)
@@ -28,7 +29,7 @@ def test_saved_it_is_pyvenes_and_comes_back_whole(result, counter, tmp_path, gen
     call = ({"input_ids": base}, [{"input_ids": source}], locations(at, at))
     subspaces = [[[0], [1], [0], [1], [0]]]
     want = result.intervenable(counter)(*call, subspaces=subspaces)[1].logits
-    for loaded in (again.intervenable(), pv.IntervenableModel.load(str(tmp_path / "found"), counter)):
+    for loaded in (again.intervenable(), pv.IntervenableModel.load(str(tmp_path / "pyvene"), counter)):
         assert torch.equal(loaded(*call, subspaces=subspaces)[1].logits, want)
     assert not torch.allclose(want, counter(base).logits, atol=1e-3)
 

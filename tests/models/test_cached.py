@@ -12,6 +12,7 @@ from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.interventions import LinearAlignmentIntervention
 from numsym.models import Site, load, state_sites
 from numsym.models.cached import Slots, Steps, show_states
+from numsym.models.logits import model_inputs
 from numsym.models.twin import twin
 
 ZOO = runpy.run_path(str(Path(__file__).parent / "hugging_face.py"))
@@ -128,6 +129,17 @@ def test_gradients_are_those_of_finite_differences(name, generator):
         # Some parts of these models compute in single precision whatever they are given.
         torch.testing.assert_close(got, want, rtol=2e-2, atol=2e-2 * float(want.abs() + 1))
         assert abs(got) > 1e-6
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@torch.no_grad()
+def test_padding_before_tokens_is_minded_without_an_exchange_too(name, generator):
+    model, ids = load(small(name)), tokens(generator, 1)[0]
+    mask = torch.arange(LENGTH) >= torch.tensor([0, 3, 2, 1])[:, None]
+    got = model(**model_inputs(model, ids, mask)).logits
+    for row in range(BATCH):
+        want = model(ids[row, mask[row]][None], use_cache=False).logits[0]
+        torch.testing.assert_close(got[row, mask[row]], want, atol=1e-3, rtol=1e-3)
 
 
 def test_a_model_is_what_it_was_and_has_its_states(generator):

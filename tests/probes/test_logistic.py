@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from numsym.probes.logistic import fit, fold_features
+from numsym.probes.logistic import Features, solve
 from numsym.probes.residue import deal_folds
 
 
@@ -16,12 +18,39 @@ def problem(count: int, width: int, periods: tuple[int, ...], folds: int):
 @pytest.mark.parametrize(("count", "width"), [(60, 8), (31, 50)])
 def test_turning_keeps_all_inner_products_with_training_rows(count, width):
     embeddings, _, training = problem(count, width, (3,), 4)
-    features, lengths = fold_features(embeddings, training)
+    features = Features.of(embeddings, training)
+    assert (features.whole is not None) == (width < count)
     for k, rows in enumerate(training):
         standard = (embeddings - embeddings[rows].mean(0)) / embeddings[rows].std(0, correction=0)
-        torch.testing.assert_close(features[k] @ features[k, rows].T, standard @ standard[rows].T)
-        gram = features[k, rows].T @ features[k, rows]
-        torch.testing.assert_close(gram, lengths[k].diag(), atol=1e-8, rtol=1e-8)
+        turned, ones = features.folds[k, :, :-1], features.folds[k, :, -1]
+        torch.testing.assert_close(turned @ turned[rows].T, standard @ standard[rows].T)
+        torch.testing.assert_close(features.lengths[k, :-1], turned[rows].square().sum(0))
+        assert bool((ones == 1).all())
+        assert features.lengths[k, -1] == rows.sum()
+
+
+def test_the_folds_start_where_all_rows_end():
+    """Where the search starts changes the minimum by nothing, but an offset that all classes share."""
+    embeddings, labels, training = problem(300, 200, (2, 5), 4)
+    features = Features.of(embeddings, training)
+    warm = solve(features, labels, (2, 5), 1.0, tolerance=1e-10)
+    cold = solve(replace(features, whole=None), labels, (2, 5), 1.0, tolerance=1e-10)
+    assert not torch.equal(warm.logits, cold.logits)
+    assert bool(warm.converged.all() & cold.converged.all())
+    for start, stop in ((0, 2), (2, 7)):
+        first, second = (one.logits[:, :, start:stop] for one in (warm, cold))
+        centred = [part - part.mean(2, keepdim=True) for part in (first, second)]
+        torch.testing.assert_close(*centred, atol=1e-3, rtol=1e-3)
+
+
+def test_what_rounding_keeps_from_the_tolerance_is_solved():
+    """In float32 no gradient gets as small as in float64, and the fit says so by ending."""
+    embeddings, labels, training = problem(300, 200, (3,), 4)
+    exact = solve(Features.of(embeddings, training), labels, (3,), 1.0, tolerance=1e-14)
+    single = solve(Features.of(embeddings.float(), training), labels, (3,), 1.0, tolerance=0.0)
+    assert bool(single.converged.all())
+    assert single.iterations < 200
+    torch.testing.assert_close(single.logits, exact.logits.float(), atol=0.05, rtol=0.05)
 
 
 @pytest.mark.parametrize("C", [0.05, 2.0])
@@ -30,8 +59,7 @@ def test_the_minimum_is_that_of_a_plain_solver_on_each_problem(count, width, C):
     """Each problem by itself: torch's own L-BFGS on weights and intercept of the standardised features."""
     periods = (2, 3)
     embeddings, labels, training = problem(count, width, periods, 4)
-    features, lengths = fold_features(embeddings, training)
-    solution = fit(features, lengths, training, labels, periods, C, tolerance=1e-14)
+    solution = solve(Features.of(embeddings, training), labels, periods, C, tolerance=1e-14)
     start = 0
     for label, period in zip(labels, periods, strict=True):
         rows = training[1]

@@ -4,9 +4,10 @@ import pytest
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.lab.run import Run
 from numsym.models import RecurrentConfig, RecurrentLM
+from numsym.models.adders import build_modular
 from numsym.studies import modular_causal
 from numsym.tasks import ModularAddition
-from numsym.training.modular import ModularTrainingSettings, build_adder, train_adder
+from numsym.training.modular import ModularTrainingSettings, train_modular
 
 QUICK = {"max_steps": 300, "check_every": 50, "patience": 4}
 TINY = {
@@ -18,8 +19,8 @@ TINY = {
 @pytest.fixture(scope="module")
 def adder():
     task = ModularAddition(p=11, fraction=1)
-    model = build_adder(task, alpha=0, hidden_size=32)
-    train_adder(model, task, ModularTrainingSettings(epochs=400, log_every=400, weight_decay=0.5))
+    model = build_modular(task, alpha=0, hidden_size=32)
+    train_modular(model, task, ModularTrainingSettings(epochs=400, log_every=400, weight_decay=0.5))
     return model
 
 
@@ -52,7 +53,7 @@ def test_the_sum_is_in_the_mlp_output(adder):
 
 
 def test_a_run_is_gone_on_with_search_by_search(tmp_path):
-    model = build_adder(ModularAddition(p=7), hidden_size=16)
+    model = build_modular(ModularAddition(p=7), hidden_size=16)
     few = {**TINY, "variables": ("sum", "second")}
     modular_causal(model, **TINY, run=Run(tmp_path / "run", track=False, quiet=True).within("adder"))
     part = tmp_path / "run" / "adder" / "alignments" / "sum_mlp_output_linear" / "result.json"
@@ -64,7 +65,7 @@ def test_a_run_is_gone_on_with_search_by_search(tmp_path):
 
 
 def test_the_points_are_the_shares():
-    model = build_adder(ModularAddition(p=7), hidden_size=16)
+    model = build_modular(ModularAddition(p=7), hidden_size=16)
     found = modular_causal(model, **{**TINY, "sites": ("embeddings", "mlp_output"), "controls": ("permuted",)})
     figure = found.figure()
     (panel,) = figure.axes
@@ -86,7 +87,7 @@ def test_the_points_are_the_shares():
     ],
 )
 def test_what_is_refused_leaves_no_folder(options, error, message, tmp_path):
-    model = build_adder(ModularAddition(p=7), hidden_size=16)
+    model = build_modular(ModularAddition(p=7), hidden_size=16)
     with pytest.raises(error, match=message):
         modular_causal(model, **{**TINY, **options}, run=Run(tmp_path / "run", track=False, quiet=True))
     assert not (tmp_path / "run").exists()
@@ -96,6 +97,6 @@ def test_other_models_are_refused():
     with pytest.raises(
         InvalidArgumentError, match="model of type LinearModularModel is not allowed: it must be a trans"
     ):
-        modular_causal(build_adder(ModularAddition(p=7), kind="A", hidden_size=8))
+        modular_causal(build_modular(ModularAddition(p=7), kind="A", hidden_size=8))
     with pytest.raises(InvalidArgumentError, match="model of type RecurrentLM is not a modular adder"):
         modular_causal(RecurrentLM(RecurrentConfig(hidden_size=4)))

@@ -5,20 +5,24 @@ from numsym.errors import UnknownNameError
 from numsym.programs import FULL
 from numsym.tasks import TASKS, load_task
 
+OWN = [path for path in sorted((recipes.root() / "tasks").glob("*.yaml")) if not path.stem.endswith("prompts")]
 
-@pytest.mark.parametrize("path", sorted((recipes.root() / "tasks").glob("*.yaml")), ids=lambda path: path.stem)
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
 def test_every_recipe_makes_its_task(path):
-    task = load_task(path.stem)
     read = recipes.read("tasks", path)
+    read["arguments"] = {name: value for name, value in read["arguments"].items() if name != "seed"}  # the run's
+    task = load_task(read)
     assert task.name == read["name"]
-    variable = read["search"]["variable"]
-    assert task.program(read["search"]["program"]).block(variable) == (variable,) != (FULL,)
+    program, variable = task.search
+    assert task.program(program).block(variable) == (variable,) != (FULL,)
 
 
 def test_every_task_has_a_recipe():
     named = {recipes.read("tasks", path)["name"] for path in (recipes.root() / "tasks").glob("*.yaml")}
-    # Prompts are asked of a given model with a tokenizer, and nothing is trained.
-    assert named == {name for name in TASKS if not name.endswith("prompts")}
+    # Others may have come from plugins meanwhile.
+    assert named <= set(TASKS)
+    assert named >= {"multi_object", "arithmetic", "ripple_addition", "addition_prompts", "counting_prompts"}
 
 
 def test_arguments_are_the_tasks_own():

@@ -131,7 +131,8 @@ def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int)
     partition = [[i * subspace_dim, (i + 1) * subspace_dim] for i in range(blocks)] if blocks > 1 else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        rank = {"low_rank_dimension": subspace_dim * blocks} if alignment == "low_rank" else {}
+        ranked = issubclass(function.kind, LowRankLinearAlignmentIntervention)
+        rank = {"low_rank_dimension": subspace_dim * blocks} if ranked else {}
         intervention = function.kind(embed_dim=width, subspace_partition=partition, **rank)
     intervention.set_interchange_dim(subspace_dim * blocks)
     return intervention

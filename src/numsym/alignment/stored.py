@@ -44,7 +44,7 @@ def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def write_intervention(intervention: pv.Intervention, folder: Path) -> None:
+def write_intervention(intervention: pv.Intervention | None, folder: Path) -> None:
     """Write into a folder that is there.
 
     Raises:
@@ -109,7 +109,9 @@ def _read_pyvenes(folder: Path) -> pv.Intervention:
 def _rebuilt(kind: type[pv.Intervention], built_with: Mapping[str, Any], state: Mapping[str, Any]) -> pv.Intervention:
     """As pyvene rebuilds one: from the fields of its representation, then its state dict."""
     fields = {name: built_with[name] for name in BUILT_WITH if built_with.get(name) is not None}
+    if "embed_dim" in state:
+        fields["embed_dim"] = int(state["embed_dim"])
     with torch.random.fork_rng(devices=[]):
-        made = kind(embed_dim=int(state["embed_dim"]), **fields)
+        made = kind(**fields)
     made.load_state_dict(state)
     return made

@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def run(config: DictConfig) -> None:
     transformers.utils.logging.disable_progress_bar()
     absolute = HydraConfig.get().runtime.output_dir
     folder = Path(min(absolute, os.path.relpath(absolute), key=len))
-    with refusals():
+    with refusals(folder):
         plain = recipes.plain(config)
 
         def start(config: Mapping[str, Any], folder: Path) -> None:
@@ -46,12 +46,15 @@ def run(config: DictConfig) -> None:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """What numsym refuses is one sentence; how a member of a sweep failed is Hydra's to gather."""
+def refusals(folder: Path | None = None) -> Iterator[None]:
+    """What numsym refuses is one sentence, and leaves no empty folder; how a member of a sweep failed is Hydra's."""
     try:
         yield
     except sweeps.RunFailedError:
         raise
     except NumsymError as error:
+        with suppress(OSError):  # what is not empty stays
+            if folder is not None:
+                folder.rmdir()
         display.console.print(f"[bold red]numsym:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from None

@@ -4,8 +4,8 @@ In each layer of a Mamba that is the recurrent state and the last inputs of its 
 xLSTM or a gated DeltaNet likewise what they carry. Layers with attention have none: they carry every key and value.
 
 What a layer says at a token it has said before the state after it is exchanged: so an exchange shows in the predictions
-from the next token on. With a site hooked the model runs token by token through its own cache; otherwise as it always
-does.
+from the next token on. With a site hooked the model runs token by token through its own cache, and so does one whose
+forward minds no mask, where padding comes before tokens; otherwise each runs as it always does.
 """
 
 import functools
@@ -55,7 +55,7 @@ class Slots:
             return {layer: list(parts) for layer, parts in self.cache.rnn_state.items()}
         found = {}
         for layer, one in enumerate(self.cache.layers):
-            parts = [store[i] for store in _stores(one) for i in store if store[i] is not None]
+            parts = [part for store in _stores(one) for part in store.values() if part is not None]
             if parts:
                 found[layer] = parts
         return found
@@ -85,11 +85,18 @@ class Steps:
     Args:
         model: of transformers, with a cache that holds a state.
         name: what its forward calls the cache.
+        reads_mask: whether its own forward minds an `attention_mask`.
     """
 
-    def __init__(self, model: PreTrainedModel, name: str):
-        self.model, self.name = model, name
+    def __init__(self, model: PreTrainedModel, name: str, reads_mask: bool = True):
+        self.model, self.name, self.reads_mask = model, name, reads_mask
         self.places = "position_ids" in inspect.signature(type(model).forward).parameters
+
+    def needed(self, ids: Tensor | None, mask: Tensor | None) -> bool:
+        """Whether the model's own forward would take padding before real tokens for tokens."""
+        if self.reads_mask or ids is None or mask is None or mask.shape != ids.shape:
+            return False
+        return bool((mask[:, 1:].bool() & ~mask[:, :-1].bool()).any())
 
     def run(
         self,
@@ -230,15 +237,15 @@ def _forward_of(kind: Any) -> Callable[..., Any]:
 
     @functools.wraps(own)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        sites = getattr(self, STATE_SITES)
-        if not any(layer.hooked for layer in sites if isinstance(layer, StateSites)):
-            return own(self, *args, **kwargs)
-        _check_alone(self)
+        sites, steps = getattr(self, STATE_SITES), self.token_by_token
         given = inspect.signature(own).bind(self, *args, **kwargs).arguments
         given |= given.pop("kwargs", {})
-        ids, mask = given["input_ids"], given.get("attention_mask")
+        ids, mask = given.get("input_ids"), given.get("attention_mask")
+        hooked = any(layer.hooked for layer in sites if isinstance(layer, StateSites))
+        if not hooked and not (given.get(steps.name) is None and steps.needed(ids, mask)):
+            return own(self, *args, **kwargs)
+        _check_alone(self, "'state'" if hooked else "attention_mask with padding before tokens")
         mask = None if mask is None or bool(mask.bool().all()) else mask.bool()
-        steps: Steps = self.token_by_token
 
         def run(edits: Edits, record: int | None) -> tuple[Tensor, Tensor | None]:
             return steps.run(ids, mask, edits, record)
@@ -250,14 +257,14 @@ def _forward_of(kind: Any) -> Callable[..., Any]:
     return forward
 
 
-def _check_alone(model: nn.Module) -> None:
+def _check_alone(model: nn.Module, why: str) -> None:
     """Raise `InvalidArgumentError` if pyvene also watches a place that a run token by token shows no sequence."""
     for path, part in model.named_modules():
         hooks = (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
         if not path.startswith(STATE_SITES) and any(hook.__module__.startswith("pyvene.") for hook in hooks):
             raise InvalidArgumentError(
-                f"'state' is not allowed together with a place at {path!r}: with an exchange of the state "
-                f"{type(model).__name__} runs token by token, so that no other place shows a sequence"
+                f"{why} is not allowed together with a place at {path!r}: {type(model).__name__} runs token by token "
+                "then, so that no other place shows a sequence"
             )
 
 
@@ -276,23 +283,24 @@ def show_states(model: nn.Module) -> bool:
         return False
     try:
         with frozen(model):
-            widths, difference = _tried(Steps(model, name), next(model.parameters()).device)
+            steps = Steps(model, name)
+            widths, difference = _tried(steps, next(model.parameters()).device)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         widths, difference = {}, f"it fails ({type(error).__name__}: {error})"
     if difference is not None:
         logger.warning("%s has no site 'state': run token by token, %s", type(model).__name__, difference)
         return False
-    attach(model, name, widths)
+    attach(model, steps, widths)
     return True
 
 
-def attach(model: Any, name: str, widths: dict[int, int]) -> None:
-    """Add the sites to a model whose cache and widths are known."""
+def attach(model: Any, like: Steps, widths: dict[int, int]) -> None:
+    """Add the sites to a model whose steps and widths are known, of it or of another of its kind."""
     sites = [StateSites() if layer in widths else nn.Module() for layer in range(len(layers_of(model)[1]))]
     model.add_module(STATE_SITES, nn.ModuleList(sites))
-    model.token_by_token, model.state_widths = Steps(model, name), widths
+    model.token_by_token, model.state_widths = Steps(model, like.name, like.reads_mask), widths
     setattr(model.config, WIDTH, next(iter(widths.values())))
-    model.forward = MethodType(_forward_of(type(model)), model)
+    model.forward = MethodType(_forward_of(type(model)), model)  # type: ignore[arg-type]  # a class is hashable
     register(type(model), state_components(STATE_SITES, WIDTH))
     forget(model)
 
@@ -319,8 +327,13 @@ def _tried(steps: Steps, device: torch.device) -> tuple[dict[int, int], str | No
     for t in range(ids.shape[1]):
         parts.append(steps._step(ids, None, t, slots))
     widths = {layer: sum(part[0].numel() for part in own) for layer, own in slots.read().items()}
+    mask = torch.ones_like(padded := torch.cat([ids[:, :2], ids], 1))
+    mask[:, :2] = 0
+    given = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)} if steps.places else {}
+    own = type(steps.model).forward(steps.model, padded, attention_mask=mask, use_cache=False, **given).logits[:, 2:]
     off, scale = float((torch.cat(parts, 1) - want).abs().max()), float(want.float().std())
     if not widths:
         return widths, "its cache holds no state"
-    fine = off <= TOLERANCE.get(want.dtype, 0.2) * scale
+    near = TOLERANCE.get(want.dtype, 0.2) * scale
+    fine, steps.reads_mask = off <= near, float((own - want).abs().max()) <= near
     return widths, None if fine else f"its logits differ by {off:.2g}, of a spread of {scale:.2g}"

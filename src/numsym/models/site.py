@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from numsym._pyvene import component_module, component_width, components_of, layers_with, pv
+from numsym._pyvene import by_head, component_module, component_width, components_of, layers_with, pv
 from numsym.errors import InvalidArgumentError
 
 
@@ -39,8 +39,14 @@ class Site:
         Raises:
             UnknownNameError: the model has no such component or layer; the message lists those it has.
             ModelMismatchError: it cannot be exchanged there, such as the output of a fused recurrence.
+            InvalidArgumentError: the component is one by head.
         """
         component_module(model, self.component, self.layer)
+        if by_head(model, self.component):
+            raise InvalidArgumentError(
+                f"site={str(self)!r} is not allowed: in pyvene it has a head beside a position (unit 'h.pos'); give "
+                f"{self.component.removeprefix('head_')!r} for all heads side by side"
+            )
         return component_width(model, self.component, self.layer)
 
     def representation(self, intervention: pv.Intervention) -> pv.RepresentationConfig:

@@ -61,7 +61,7 @@ def _fresh(model: Any) -> nn.Module:
         fresh: Any = makers[0]()
         if hasattr(model, STATE_SITES):
             known: Any = model
-            attach(fresh, known.token_by_token.name, known.state_widths)
+            attach(fresh, known.token_by_token, known.state_widths)
         return fresh
     for make in makers:
         # Whatever a constructor of somebody's raises, there is another way.

@@ -13,7 +13,7 @@ from torch import Tensor
 from numsym.errors import InvalidArgumentError, check_between
 from numsym.figures import COLOURS, drawing
 from numsym.probes.inputs import Embeddings, check_embeddings, check_numbers, check_periods
-from numsym.probes.logistic import fit, fold_features
+from numsym.probes.logistic import Features, solve
 from numsym.results import Mean, Result
 
 if TYPE_CHECKING:
@@ -161,16 +161,17 @@ def residue(
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     fold = deal_folds(labels, folds, generator)
     orders = [torch.randperm(count, generator=generator) for _ in range(DRAWS if baseline else 0)]
-    labels = torch.cat([labels, *(labels[:, order] for order in orders)]).to(embeddings.device)
+    every = [part.to(embeddings.device) for part in (labels, *(labels[:, order] for order in orders))]
     fold = fold.to(embeddings.device)
     held_out = fold[None, :] == torch.arange(folds, device=fold.device)[:, None]
-    features, lengths = fold_features(embeddings, ~held_out)
-    every = periods * (1 + len(orders))
-    solution = fit(features, lengths, ~held_out, labels, every, C, max_iterations=max_iterations)
-    converged = dict(zip(periods, solution.converged.all(dim=0).tolist(), strict=False))
+    features = Features.of(embeddings, ~held_out)
+    # One after the other: together they would take eleven times the memory for hardly less time.
+    solutions = [solve(features, part, periods, C, max_iterations=max_iterations) for part in every]
+    scores = [_score(one.logits, held_out, part, periods) for one, part in zip(solutions, every, strict=True)]
+    kappa, accuracy = scores[0]
+    converged = dict(zip(periods, solutions[0].converged.all(dim=0).tolist(), strict=True))
     if late := [period for period, done in converged.items() if not done]:
-        logger.warning("the probe did not converge in %d steps for T = %s", solution.iterations, late)
-    kappa, accuracy = _score(solution.logits, held_out, labels, every)
+        logger.warning("the probe did not converge in %d steps for T = %s", solutions[0].iterations, late)
     means = {period: (Mean.of(kappa[i].tolist()), Mean.of(accuracy[i].tolist())) for i, period in enumerate(periods)}
     return ResidueResult(
         kappa={period: of.value for period, (of, _) in means.items()},
@@ -181,7 +182,9 @@ def residue(
         fold=fold,
         converged=converged,
         shuffled={
-            period: tuple(kappa[i :: len(periods)][1:].mean(1).tolist()) for i, period in enumerate(periods) if orders
+            period: tuple(drawn[i].mean().item() for drawn, _ in scores[1:])
+            for i, period in enumerate(periods)
+            if orders
         },
     )
 

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym._pyvene import component_features, component_module
+from numsym._pyvene import component_features, component_module, component_width
 from numsym.alignment.engines.kept import Both, Kept, Packing, Prefix, moved, picked
 from numsym.errors import ModelMismatchError
 from numsym.models.discover import layers_of
@@ -154,6 +154,10 @@ class CutModel:
         if len(reached) != 1 or not all(isinstance(one, Tensor) and one.shape[:-1] == (1, length) for one in vectors):
             raise ModelMismatchError("the site, or the stream between its blocks, is not one vector a token")
         first, value = reached[0]
+        features = component_features(self.model, self.site.component, value.shape[-1])
+        width, told = features.stop - features.start, component_width(self.model, self.site.component)
+        if width != told:
+            raise ModelMismatchError(f"the site is {width} wide, and pyvene's table has {told}")
         within = any(self.module is part for block in self.layers[first : first + 1] for part in block.modules())
         above = {layer: both for layer, (count, both) in cached.items() if count >= first}
         stream = streams[max(first - 1, 0)]
@@ -162,7 +166,7 @@ class CutModel:
             first=first,
             last=first + within,
             layers=frozenset(above),
-            features=component_features(self.model, self.site.component, value.shape[-1]),
+            features=features,
             token_bytes=sum(side.nbytes // length for both in above.values() for side in both),
             stream_bytes=stream.nbytes // length if first else 0,
             stream_device=stream.device,

@@ -1,6 +1,8 @@
 """The pairs that hypotheses are compared on: the same trials and places, as far as their programs admit them."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -48,8 +50,18 @@ def _anew(task: Task, hypothesis: Hypothesis, counts: PairCounts, positions: Pos
 
 
 def common(first: Pairs, second: Pairs) -> tuple[Int[Tensor, "shared"], Int[Tensor, "shared"]]:
-    """The rows of each in which both are met at the same places."""
-    places = {key: row for row, key in enumerate(second.keys())}
-    rows = [(row, places[key]) for row, key in enumerate(first.keys()) if key in places]
+    """The rows of each in which both are met at the same places, in the order of the first, each row once."""
+    places = {key: row for row, key in enumerate(_numbered(second))}
+    rows = [(row, places[key]) for row, key in enumerate(_numbered(first)) if key in places]
     both = torch.tensor(rows, dtype=torch.long).view(-1, 2)
     return both[:, 0], both[:, 1]
+
+
+def _numbered(pairs: Pairs) -> list[tuple[Any, int]]:
+    """Where each pair meets, and how often it did before: pairs of small tasks may be there twice."""
+    seen: Counter[Any] = Counter()
+    found = []
+    for key in pairs.keys():  # noqa: SIM118  (a method of its own)
+        found.append((key, seen[key]))
+        seen[key] += 1
+    return found

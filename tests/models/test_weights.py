@@ -1,0 +1,54 @@
+import pytest
+import torch
+from torch import nn
+
+from numsym.errors import InvalidArgumentError, ModelMismatchError
+from numsym.models import (
+    ModularTransformer,
+    ModularTransformerConfig,
+    RecurrentConfig,
+    RecurrentLM,
+    TransformerConfig,
+    TransformerLM,
+)
+from numsym.models.weights import check_hash, hash_of, read_model, read_weights, write_weights
+
+
+def made(seed, kind="gru"):
+    torch.manual_seed(seed)
+    if kind == "gru":
+        return RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=6))
+    if kind == "transformer":
+        return TransformerLM(TransformerConfig(vocab_size=9, hidden_size=8, num_heads=2, num_layers=1))
+    tied = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 5, bias=False))
+    tied[1].weight = tied[0].weight
+    return tied
+
+
+@pytest.mark.parametrize("kind", ["gru", "transformer", "tied"])
+def test_weights_come_back_bit_for_bit_in_the_memory_that_is_there(kind, tmp_path):
+    first, second = made(0, kind), made(1, kind)
+    places = [parameter.data_ptr() for parameter in second.parameters()]
+    assert hash_of(first) != hash_of(second)
+    write_weights(first, tmp_path)
+    read_weights(second, tmp_path)
+    assert hash_of(first) == hash_of(second)
+    assert [parameter.data_ptr() for parameter in second.parameters()] == places
+
+
+def test_other_weights_are_refused():
+    check_hash(made(0), hash_of(made(0)))
+    with pytest.raises(ModelMismatchError, match="the alignment was fitted to weights with hash"):
+        check_hash(made(0), hash_of(made(1)))
+
+
+def test_a_model_is_read_by_its_folder_whatever_it_is(tmp_path):
+    made(0).save_pretrained(tmp_path / "gru")
+    ModularTransformer(ModularTransformerConfig(p=5, hidden_size=8)).save_pretrained(tmp_path / "adder")
+    assert isinstance(read_model(tmp_path / "gru"), RecurrentLM)
+    assert isinstance(read_model(tmp_path / "adder"), ModularTransformer)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidArgumentError, match="the folder holds no model"):
+        read_model(tmp_path / "empty")
+    with pytest.raises(InvalidArgumentError, match="there is no such file"):
+        read_model(tmp_path / "model_nothing.pt")
