@@ -57,6 +57,7 @@ def test_a_row_says_what_was_trained_and_what_it_is():
     assert (row["p"], row["seed"], row["kind"], row["alpha"], row["hidden_size"]) == (5, 3, "transformer", 0.5, 8)
     assert (row["epochs"], row["first_epoch_right"]) == (20, None)
     assert row["verdict"] == found.report.metrics.verdict
+    assert found.tables()[found.title][0].items() <= row.items()
     assert found.title == f"{row['verdict']}: never right on all held-out pairs"
     assert adder(seed=3).rows() == [row] != adder(seed=4).rows()
     right = {"step": 10, "test_accuracy": 1.0}

@@ -34,6 +34,8 @@ def test_runs_become_a_table_by_alpha(runs, tmp_path):
         assert (row["hidden_size"], row["seed"], row["first_epoch_right"]) == (8, 0, None)
         assert (row["circularity"], row["verdict"]) == (metrics.circularity, metrics.verdict)
     assert found.runs[0] == trained[0.0].rows()[0]
+    (table,) = found.tables().values()
+    assert [list(row.values()) for row in table] == [list(row.values()) for row in found.rows()]
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert PhaseDiagram.from_dict(written).to_dict() == found.to_dict()
     assert (tmp_path / "run" / "phase_diagram.png").read_bytes().startswith(b"\x89PNG")

@@ -36,9 +36,11 @@ def test_every_combination_is_trained_and_measured_at_each_check(tmp_path):
     assert TwoRoutes.from_dict(written).to_dict() == found.to_dict()
     assert (tmp_path / "run" / "two_routes.png").read_bytes().startswith(b"\x89PNG")
     assert found.rows()[0]["run"] == NAMES[0]
-    kappa, power = found.tables().values()
-    assert list(kappa[0]) == ["run", "accuracy", "kappa_2", "kappa_3", "kappa_4"]
-    assert (power[0]["phi_12"], power[0]["peaks"]) == (found.rows()[0]["phi_12"], found.rows()[0]["peaks"])
+    kappa, power, peaks = found.tables().values()
+    last = found.runs[NAMES[0]].records[-1]
+    assert kappa[0] == {"run": NAMES[0], **{f"T={T}": str(round(last[f"kappa_{T}"])) for T in (2, 3, 4)}}
+    assert power[0] == {"run": NAMES[0], "accuracy": last["accuracy"], "phi_2": last["phi_2"]}
+    assert [row["run"] for row in peaks] == NAMES
 
 
 def test_it_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
@@ -114,3 +116,4 @@ def test_the_peaks_are_named():
     record = {"step": 0, "loss": 1.0, "accuracy": 0.0, "phi_2": 0.1}
     rows = TwoRoutes({"single gru, adamw": Route("single", [record], [(2.5, 3.04)]), "b": Route("multi", [record], [])})
     assert [row["peaks"] for row in rows.rows()] == ["2.5 (3.0)", "none"]
+    assert [row["period (x median)"] for row in rows.tables()["peaks of the spectrum"]] == ["2.5 (3.0)", "none"]

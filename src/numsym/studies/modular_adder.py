@@ -72,9 +72,9 @@ class ModularAdder(Result):
         return [{"p": self.p, "seed": self.seed, **self.network, **trained, **numbers, "verdict": metrics.verdict}]
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """The metrics; the network is known."""
+        """The metrics; the network is known, and the title says when it was right."""
         row = self.rows()[0]
-        return {self.title: [{name: row[name] for name in ("epochs", "first_epoch_right", *METRICS)}]}
+        return {self.title: [{name: row[name] for name in ("epochs", *METRICS)}]}
 
     def figure(self) -> "Figure":
         """Held-out accuracy and the three metrics by epoch: where one algorithm gives way to another."""

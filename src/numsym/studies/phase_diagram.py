@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 COLUMNS = ("alpha", "hidden_size", "seed", "first_epoch_right", *METRICS[1:], "verdict")
 
+SHORT = {
+    "hidden_size": "width",
+    "first_epoch_right": "epoch",
+    "gradient_symmetricity": "symmetricity",
+    "distance_irrelevance": "irrelevance",
+}
+"""Headings of the printed table, which fits a terminal."""
+
 
 @dataclass(frozen=True, repr=False)
 class PhaseDiagram(Result):
@@ -33,6 +41,7 @@ class PhaseDiagram(Result):
     min_circularity: float
 
     name: ClassVar[str] = "phase_diagram"
+    notes: ClassVar[str] = "epoch: the first at which all held-out pairs are right."
 
     @property
     def title(self) -> str:
@@ -43,6 +52,10 @@ class PhaseDiagram(Result):
     def rows(self) -> list[dict[str, Any]]:
         """A row a run, by alpha."""
         return [{name: row[name] for name in COLUMNS} for row in self.runs]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """The same with short headings."""
+        return {self.title: [{SHORT.get(name, name): value for name, value in row.items()} for row in self.rows()]}
 
     def figure(self) -> "Figure":
         """Gradient symmetricity against distance irrelevance, one point a run, coloured by alpha ([P] figure 6)."""

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 ROUTES = {"single": 1, "multi": 3}
 """Tokens a number, by route: [F] compares one with three."""
 
+SHOWN = ("accuracy", "phi_2", "phi_5", "phi_10")
+
 NOTES = """\
-kappa_T: Cohen's kappa x 100 of a linear probe of n mod T on held-out numbers.
+T=: Cohen's kappa x 100 of a linear probe of n mod T on held-out numbers.
 phi_T: the share of the embeddings' power at the period T and its harmonics, all
-frequencies but zero; noise has about (T - 1) / N. peaks: period (x median)."""
+frequencies but zero; noise has about (T - 1) / N."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,22 @@ class TwoRoutes(Result):
     @property
     def title(self) -> str:
         """What is compared."""
-        return "addition in one token and in three: the number embeddings at the end of training"
+        return "number embeddings after addition in one token and in three: kappa x 100"
 
     def rows(self) -> list[dict[str, Any]]:
         """A row an adder: the last record of its training, and the peaks of its spectrum."""
         return [{"run": name, **one.records[-1], "peaks": _peaks(one)} for name, one in self.runs.items()]
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Accuracy and kappa; and power and peaks."""
-        rows = self.rows()
-        kappa = [{k: v for k, v in row.items() if k in ("run", "accuracy") or k.startswith("kappa_")} for row in rows]
-        power = [{k: v for k, v in row.items() if k in ("run", "peaks") or k.startswith("phi_")} for row in rows]
-        return {self.title: kappa, "periods of their spectrum": power}
+        """Kappa in whole numbers; what is learned, with the power at the periods of decimal numbers; and the peaks."""
+        kappa, power, peaks = [], [], []
+        for name, one in self.runs.items():
+            last = one.records[-1]
+            found = {key.replace("kappa_", "T="): value for key, value in last.items() if key.startswith("kappa_")}
+            kappa.append({"run": name, **{T: str(round(value)) for T, value in found.items()}})
+            power.append({"run": name, **{key: last[key] for key in SHOWN if key in last}})
+            peaks.append({"run": name, "period (x median)": _peaks(one, 4)})
+        return {self.title: kappa, "trials right, and shares of power": power, "peaks of the spectrum": peaks}
 
     def figure(self) -> "Figure":
         """Accuracy, kappa and Phi by training step: a route by its dashes, a network by its colour."""
@@ -93,8 +99,8 @@ class TwoRoutes(Result):
         return by_step(curves, known, title="Addition in one token (dashed) and in three (solid)")
 
 
-def _peaks(one: Route) -> str:
-    return ", ".join(f"{period:.3g} ({height:.1f})" for period, height in one.peaks) or "none"
+def _peaks(one: Route, most: int | None = None) -> str:
+    return ", ".join(f"{period:.3g} ({height:.1f})" for period, height in one.peaks[:most]) or "none"
 
 
 def by_step(curves: Mapping[str, Sequence[Record]], quantities: Mapping[str, str], *, title: str) -> "Figure":
