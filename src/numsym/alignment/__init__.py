@@ -6,6 +6,7 @@ from numsym.alignment.engines.choice import engine_for, right_of
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, measured_pairs, named
 from numsym.alignment.markov import Dependence, Following, dependence, following
+from numsym.alignment.mib import MibAlignment, from_mib, to_mib
 from numsym.alignment.pairs import Pairs, interchange_pairs, told_apart, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import SearchSettings
@@ -22,6 +23,7 @@ __all__ = [
     "Hypotheses",
     "Hypothesis",
     "Measurement",
+    "MibAlignment",
     "PairCounts",
     "Pairs",
     "SearchSettings",
@@ -32,12 +34,14 @@ __all__ = [
     "dependence",
     "engine_for",
     "following",
+    "from_mib",
     "interchange_pairs",
     "measured_pairs",
     "named",
     "right_of",
     "sites_named",
     "state_sites",
+    "to_mib",
     "told_apart",
     "unexchanged",
 ]

@@ -1,6 +1,7 @@
 """What a search found, how far to believe it, and where it is kept."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import frozen, intervenable, pv, save
+from numsym.alignment.mib import to_mib
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.stored import read_intervention, write_intervention
 from numsym.errors import InvalidArgumentError
@@ -186,6 +188,23 @@ class AlignmentResult(Result):
         with new_folder(path) as folder, frozen(self.model):
             save(self.intervenable(), folder)
             super().write(folder)
+
+    def to_mib(
+        self,
+        folder: str | os.PathLike,
+        *,
+        task: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        token: str | None = None,
+        own_code: bool = False,
+    ) -> None:
+        """Write a new folder that MIB's causal-variable track takes; see `numsym.alignment.to_mib`.
+
+        Raises:
+            InvalidArgumentError: the track has no name for what was aligned, or the map does not fit its format.
+            RunFolderError: `folder` exists.
+        """
+        to_mib([self], folder, task=task, variables=variables, token=token, own_code=own_code)
 
     @classmethod
     def load(cls, path: str | os.PathLike, model: nn.Module | None = None) -> "AlignmentResult":
