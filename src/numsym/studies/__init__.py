@@ -13,4 +13,4 @@ for _found in iter_modules(__path__):
 
 globals().update({_name: STUDIES[_name] for _name in STUDIES})
 
-__all__ = ["STUDIES", "study", *STUDIES]
+__all__ = ["STUDIES", "study", *(_name for _name in STUDIES)]

@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from numsym.studies.collect import Run
+from numsym.studies.over_training import OverTraining
 from numsym.studies.replication.claims import CLAIMS, cells, verdicts
 
 COUNTS = range(1, 10)
@@ -103,5 +105,7 @@ def test_iia_over_training_comes_from_its_own_runs():
     said = found([Run(Path("run"), "finished", "", config, {}, curve)])[claim]
     assert said.verdict == "different"
     assert "1 of 2 cells" in said.numbers
+    kept = json.loads(json.dumps(OverTraining("optimiser steps", (), {"phase": 0.8}).to_dict()))
+    assert found([Run(Path("run"), "finished", "", config, {}, kept)])[claim].verdict == "reproduced"
     widths = Run(Path("run"), "finished", "", config, {}, {**curve, "axis": "width"})
     assert found([widths])[claim].verdict == "not measured"
