@@ -1,9 +1,11 @@
 import os
+import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import einops
 import pytest
 import torch
 
@@ -21,6 +23,8 @@ from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.interventions import LinearAlignmentIntervention
 from numsym.models import RecurrentConfig, RecurrentLM, Site, TransformerConfig, TransformerLM, load
 from numsym.models.logits import kept, model_inputs
+from numsym.models.twin import twin
+from numsym.models.weights import hash_of
 
 SMALL = runpy.run_path(str(Path(__file__).parent / "hugging_face.py"))
 NAMES, small = list(SMALL["ARCHITECTURES"] | SMALL["LINEAR"] | SMALL["HYBRIDS"]), SMALL["small"]
@@ -215,3 +219,60 @@ def test_offline_the_message_is_all_that_a_program_prints():
     assert done.stdout.startswith("model='gpt2' is not allowed")
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def write_gguf(model, path):
+    """A Llama as llama.cpp has it, its weights unquantised."""
+    import gguf
+
+    config, heads = model.config, {"q": model.config.num_attention_heads, "k": model.config.num_key_value_heads}
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_vocab_size(config.vocab_size)
+    parts = {
+        "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+        "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+        "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+    }  # fmt: skip
+    whole = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+    for name, value in model.state_dict().items():
+        name, value = name.removesuffix(".weight"), value.float()
+        for theirs, mine in parts.items():
+            name = re.sub(rf"model\.layers\.(\d+)\.{theirs}$", rf"blk.\1.{mine}", name)
+        for part, n in heads.items():
+            if name.endswith(f"attn_{part}"):  # the two halves of a head's rotary features lie beside each other
+                value = einops.rearrange(value, "(n half f) d -> (n f half) d", n=n, half=2)
+        writer.add_tensor(f"{whole.get(name, name)}.weight", value.contiguous().numpy())
+    for write in ("write_header_to_file", "write_kv_data_to_file", "write_tensors_to_file", "close"):
+        getattr(writer, write)()
+
+
+def test_a_gguf_file_is_read_and_is_then_a_model_like_any_other(tmp_path):
+    pytest.importorskip("gguf", reason="the package gguf is not installed")
+    model, ids = small("llama"), torch.arange(1, 8)[None]
+    write_gguf(model, tmp_path / "small.gguf")
+    for read in (load(tmp_path, gguf_file="small.gguf"), load(tmp_path / "small.gguf", dtype="float32")):
+        torch.testing.assert_close(read(ids).logits, model.eval()(ids).logits)
+        assert set(components_of(read)) == set(components_of(load(model)))
+    read.save_pretrained(tmp_path / "plain")
+    assert hash_of(load(tmp_path / "plain")) == hash_of(read)
+    assert twin(read, 0).config.num_hidden_layers == 3
+
+
+def test_a_gguf_file_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "one.gguf").touch()
+    with pytest.raises(
+        InvalidArgumentError, match=r"gguf_file='two.gguf' is not allowed: of such files .* has one.gguf"
+    ):
+        load(tmp_path, gguf_file="two.gguf")
+    with pytest.raises(InvalidArgumentError, match="gguf_file is not allowed with a model that is there"):
+        load(small("llama"), gguf_file="one.gguf")
+    with pytest.raises(InvalidArgumentError, match="is not allowed: the folder holds no model that transformers reads"):
+        load(tmp_path, gguf_file="one.gguf")

@@ -23,6 +23,7 @@ def load(
     *,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
+    gguf_file: str | None = None,
     **options: Any,
 ) -> Any:
     """A model by its name on the Hugging Face hub or its folder, or one that is there, for `align` and pyvene.
@@ -43,6 +44,9 @@ def load(
             which is put in evaluation mode and otherwise left as it is; an adapter shares its weights.
         device: where to put it; the CPU, or where it is.
         dtype: of its weights, such as "bfloat16"; as they were saved, or as they are.
+        gguf_file: the file in the folder that holds the model as llama.cpp has it; `model` may also be this file. Its
+            weights are dequantised once, to float32 if no `dtype` is given; the model is then like any other. Needs the
+            package `gguf` (`pip install numsym[llm]`).
         options: for `AutoModelForCausalLM.from_pretrained`, such as `revision`.
 
     Returns:
@@ -62,10 +66,11 @@ def load(
     if isinstance(dtype, str) and dtype not in TYPES:
         raise InvalidArgumentError(f"dtype={dtype!r} is not allowed: it must be one of {', '.join(TYPES)}")
     kind = TYPES[dtype] if isinstance(dtype, str) else dtype
+    options = options if gguf_file is None else {"gguf_file": gguf_file, **options}
     found: Any = model
     if not isinstance(model, nn.Module):
         given = options if kind is None else {"dtype": kind, **options}
-        found = fetch("model", model, AutoModelForCausalLM.from_pretrained, **given)
+        found = _dequantised(fetch("model", model, AutoModelForCausalLM.from_pretrained, **given))
     elif options:
         raise InvalidArgumentError(
             f"{', '.join(options)} is not allowed with a model that is there: it is for one that is read"
@@ -74,6 +79,15 @@ def load(
         # Not `found.to`: TransformerLens's bridge and quantised models have their own, with other arguments.
         nn.Module.to(found, device=device, dtype=kind)
     return _known(found).eval()
+
+
+def _dequantised(model: Any) -> Any:
+    """A model read from GGUF without the marks of quantisation: its weights are plain, and it can be saved as such."""
+    quantisation = getattr(model.config, "quantization_config", None)
+    if getattr(quantisation, "quant_method", None) == "gguf":
+        model.hf_quantizer, model.is_quantized = None, False
+        del model.config.quantization_config
+    return model
 
 
 def _known(model: nn.Module) -> nn.Module:

@@ -70,7 +70,8 @@ def single_tokens(
         The ids before the place, and the id of each choice.
 
     Raises:
-        InvalidArgumentError: a choice is not one token; the message says which one and what it is split into.
+        InvalidArgumentError: a choice is not one token: the message says which one and what it is split into, or that
+            the vocabulary does not have it.
     """
     ends = [len(text) - len(str(choice)) for choice, text in zip(choices, texts, strict=True)]
     before = encode(tokenizer, texts[0][: ends[0]].rstrip(" "))
@@ -83,12 +84,23 @@ def single_tokens(
         lead = tokenizer.decode(pieces[:-1])
         one = bool(pieces) and not lead.strip() and found[:-1] == start and found[-1] not in ids
         if not one or found[-1] == getattr(tokenizer, "unk_token_id", None):
+            check_known(tokenizer, text, kind, choice, advice[i])
             shown = _shown(tokenizer, pieces or encode(tokenizer, text[end:]))
             raise InvalidArgumentError(
                 f"{kind} {choice} is split into {shown} by this tokenizer, and must be one token: {advice[i]}"
             )
         ids.append(found[-1])
     return start, ids
+
+
+def check_known(tokenizer: Any, text: str, kind: str, choice: Any, advice: str) -> None:
+    """Raise `InvalidArgumentError` where a text that ends in a choice has a token that stands for what is unknown."""
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    # Some tokenizers have the token of what is unknown, but can spell anything.
+    if unknown is not None and unknown in encode(tokenizer, text) and tokenizer.decode([unknown]) not in text:
+        raise InvalidArgumentError(
+            f"{kind} {choice} is not allowed: it is not in the vocabulary of this tokenizer: {advice}"
+        )
 
 
 def _shown(tokenizer: Any, ids: list[int]) -> str:
