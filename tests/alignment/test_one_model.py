@@ -32,6 +32,25 @@ def test_a_result_says_what_was_found(found, counter, small_task):
     assert set(result.held_out.by_base_count) == {3}
 
 
+def test_a_result_says_from_which_start_it_was_found(found, counter):
+    subject, one = found
+    result = subject.result(one, hash_of(counter))
+    assert result.starts[result.start] <= result.ends[result.start] == max(result.ends.values())
+    assert len(result.ends) == SETTINGS.tries < len(result.starts)
+    assert "random" in result.starts
+
+
+def test_what_the_pairs_show_is_what_the_site_holds_where_they_meet(counter, small_task):
+    subject = OneModel(counter, small_task, Site(), COUNTS, None, "auto")
+    pairs = subject.draw(Hypothesis()).train
+    seen = subject.seen(Hypothesis().of(small_task), pairs)
+    states = counter.states(pairs.source_ids, pairs.source_mask)[0]
+    torch.testing.assert_close(seen.source.float(), states[torch.arange(len(pairs)), pairs.source_at])
+    assert torch.equal(seen.source_values[:, seen.names.index("count")], pairs.source_value)
+    assert torch.equal(seen.wanted[:, 1], pairs.source_value)
+    assert torch.equal(seen.wanted[:, 0], seen.base_values[:, 0])
+
+
 def test_the_ceiling_is_of_everything_exchanged_and_the_twin_has_other_weights(found):
     _, one = found
     assert one.controls["ceiling"].value > 0.95

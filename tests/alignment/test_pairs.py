@@ -122,6 +122,9 @@ def test_permuted_sources_keep_the_bases(generator):
     row = 7
     match = (pairs.source_ids == mixed.source_ids[row]).all(1) & (pairs.source_at == mixed.source_at[row])
     assert (pairs.source_value[match] == mixed.source_value[row]).all()
+    assert torch.equal(mixed.source_state["count"], mixed.source_value)
+    assert torch.equal(mixed.base_state["count"], mixed.base_value)
+    assert torch.equal(pairs.state["phase"], pairs.base_state["phase"])  # of which nothing is exchanged
 
 
 def test_the_same_seed_gives_another_program_the_same_trials():

@@ -5,7 +5,7 @@ coordinates exchanged. The search needs F and F^-1 for a stack of parameters at 
 the definition, and the two are tested equal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numsym._pyvene import pv
+from numsym.alignment import projected
+from numsym.alignment.starts import Projection, Seen, distinct, projections
 from numsym.errors import InvalidArgumentError, check_between
 from numsym.interventions import (
     BoundlessLinearAlignmentIntervention,
@@ -24,7 +26,7 @@ from numsym.interventions.linear import definite
 from numsym.registry import Registry
 
 Maps = tuple[Float[Tensor, "stack hidden feature"], Float[Tensor, "stack feature hidden"]]
-Parameters = dict[str, Tensor]
+Parameters = projected.Parameters
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class AlignmentFunction:
         maps: from parameters and buffers by name, each with a leading stack dimension, to F and F^-1.
         mask: from the same to the degree (stack, feature) to which each coordinate is exchanged, where that is learned
             too; its buffer `temperature` then falls during the search.
+        projected: from a fresh intervention, a projection and what the pairs show to the parameters, and buffers, that
+            come nearest to the projection: what a search starts from. Without it a search starts at random.
+        begins: instead of that, all starts by name, for a function that is not a linear exchange.
     """
 
     kind: type[pv.TrainableIntervention]
@@ -45,11 +50,29 @@ class AlignmentFunction:
     fixed: tuple[str, ...]
     maps: Callable[[Parameters], Maps]
     mask: Callable[[Parameters], Tensor] | None = None
+    projected: Callable[[pv.Intervention, Projection, Seen], Parameters] | None = None
+    begins: Callable[[pv.Intervention, Seen], Mapping[str, Parameters]] | None = None
 
     def tensors(self, intervention: pv.Intervention) -> Parameters:
         """The parameters and buffers of an intervention that its map depends on, by name."""
         named = {**dict(intervention.named_parameters()), **dict(intervention.named_buffers())}
         return {name: named[name] for name in (*self.learned, *self.fixed)}
+
+    @torch.no_grad()
+    def starts(self, intervention: pv.Intervention, seen: Seen) -> dict[str, Parameters]:
+        """What a search may begin with, by name: parameters and buffers; none is the intervention as it is.
+
+        Args:
+            intervention: fresh, with as many blocks as the pairs have.
+            seen: the pairs to search with.
+        """
+        if self.begins is not None:
+            return dict(self.begins(intervention, seen))
+        random: dict[str, Parameters] = {"random": {}}
+        if self.projected is None:
+            return random
+        found = projections(seen, int(intervention.interchange_dim) // len(seen.blocks))
+        return random | distinct([(name, self.projected(intervention, one, seen)) for name, one in found.items()])
 
 
 ALIGNMENTS: Registry[AlignmentFunction] = Registry("alignment")
@@ -77,10 +100,17 @@ ALIGNMENTS.register("orthogonal")(
         learned=("rotate_layer.parametrizations.weight.original",),
         fixed=("rotate_layer.parametrizations.weight.0.base",),
         maps=_orthogonal,
+        projected=projected.orthogonal,
     )
 )
 ALIGNMENTS.register("linear")(
-    AlignmentFunction(kind=LinearAlignmentIntervention, learned=("matrix",), fixed=("std",), maps=_linear)
+    AlignmentFunction(
+        kind=LinearAlignmentIntervention,
+        learned=("matrix",),
+        fixed=("std",),
+        maps=_linear,
+        projected=projected.linear,
+    )
 )
 
 
@@ -91,7 +121,13 @@ def _low_rank(parameters: Parameters) -> Maps:
 
 
 ALIGNMENTS.register("low_rank")(
-    AlignmentFunction(kind=LowRankLinearAlignmentIntervention, learned=("columns", "rows"), fixed=(), maps=_low_rank)
+    AlignmentFunction(
+        kind=LowRankLinearAlignmentIntervention,
+        learned=("columns", "rows"),
+        fixed=(),
+        maps=_low_rank,
+        projected=projected.low_rank,
+    )
 )
 ALIGNMENTS.register("boundless")(
     AlignmentFunction(
@@ -100,6 +136,7 @@ ALIGNMENTS.register("boundless")(
         fixed=("std", "temperature"),
         maps=_linear,
         mask=lambda p: boundary_mask(p["intervention_boundaries"], p["temperature"], p["matrix"].shape[-1]),
+        projected=projected.boundless,
     )
 )
 

@@ -4,20 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from numsym._pyvene import pv
 from numsym.alignment import controls as control
+from numsym.alignment.controls import states_at
 from numsym.alignment.engines.choice import engine_for
 from numsym.alignment.engines.pyvene import Whole, device_of, unintervened
-from numsym.alignment.functions import build
+from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
 from numsym.alignment.pairs import Pairs, Positions
 from numsym.alignment.result import AlignmentResult, Measurement
-from numsym.alignment.search import Engine, SearchSettings, right
+from numsym.alignment.search import RANDOM, Engine, SearchSettings, Starts, right
+from numsym.alignment.starts import Seen
 from numsym.alignment.subject import Found, Searched, train
 from numsym.models.site import Site
+from numsym.programs import State
 from numsym.shares import Share
 from numsym.tasks import Task
+
+SEEN = 10_000
+"""Training pairs, at most, whose states are looked at for a start."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,50 @@ class OneModel:
 
     def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]]) -> Engine:
         """Fresh alignments in the engine that was asked for, or in the first that supports them."""
-        width, device = self.site.check(self.model), device_of(self.model)
-        made = [build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed) for h in hypotheses]
-        return engine_for(self.model, self.site, [one.to(device) for one in made], self.route)
+        made = [self.fresh(h) for h in hypotheses]
+        return engine_for(self.model, self.site, made, self.route)
+
+    def fresh(self, h: Hypothesis) -> pv.TrainableIntervention:
+        """A hypothesis' alignment before the search, on the model's device."""
+        width = self.site.check(self.model)
+        one = build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed)
+        return one.to(device_of(self.model))
+
+    def starts(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]], kind: str) -> list[Starts]:
+        """What the states of the training pairs say that each may begin with."""
+        seen: dict[int, Seen] = {}
+        found: list[Starts] = []
+        for h, d in zip(hypotheses, data, strict=True):
+            function = ALIGNMENTS[str(h.alignment)]
+            if kind == RANDOM and function.begins is None:
+                found.append({RANDOM: {}})
+                continue
+            if id(d) not in seen:
+                seen[id(d)] = self.seen(h, d.train)
+            begins = function.starts(self.fresh(h), seen[id(d)])
+            found.append({RANDOM: begins[RANDOM]} if kind == RANDOM and RANDOM in begins else begins)
+        return found
+
+    def seen(self, h: Hypothesis, pairs: Pairs) -> Seen:
+        """What interchange pairs show at the site."""
+        program, device = self.task.program(h.program), device_of(self.model)
+        pairs = pairs.rows(slice(0, SEEN)).to(device)
+        base, source = states_at(self.model, self.site, pairs)
+
+        def values(state: State) -> Tensor:
+            return torch.stack([state[name] for name in program.variables], 1)
+
+        blocks = [tuple(program.variables.index(name) for name in program.block(one)) for one in h.variables]
+        return Seen(
+            base=base.double(),
+            source=source.double(),
+            base_values=values(pairs.base_state),
+            source_values=values(pairs.source_state),
+            wanted=values(pairs.state),
+            block=pairs.block,
+            blocks=tuple(blocks),
+            names=program.variables,
+        )
 
     def shares(self, searched: Searched, index: int, pairs: Pairs) -> Share:
         """IIA."""
@@ -80,7 +128,7 @@ class OneModel:
         """
         h, engine, index, data = found.hypothesis, found.searched.engine, found.index, found.data
         kept, generator = data.held_out, torch.Generator(device_of(self.model)).manual_seed(h.seed)
-        free = engine.free_running(index, data.test, self.task.program(h.program), generator)
+        free = engine.free_running(found.searched.slot(index), data.test, self.task.program(h.program), generator)
         return AlignmentResult(
             task=self.task.name,
             program=str(h.program),
@@ -90,6 +138,9 @@ class OneModel:
             site=self.site,
             seed=h.seed,
             engine=engine.name,
+            start=found.progress.start,
+            starts=found.progress.starts,
+            ends=found.progress.ends,
             steps=found.progress.steps,
             converged=found.progress.converged,
             test=Measurement.of(found.right(data.test), data.test),

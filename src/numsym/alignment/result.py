@@ -69,6 +69,9 @@ class AlignmentResult(Result):
         alignment, subspace_dim: the function, and how many coordinates each variable has.
         site: where.
         seed, engine: how it was searched for.
+        start, starts, ends: the start that the search kept; the IIA of each that was compared, on validation pairs and
+            before any step; and what the search from each that was tried reached there. How far the ends lie apart says
+            how far the search can be believed.
         steps, converged: optimiser steps, and whether validation IIA reached the goal.
         test: IIA on numbers that training used.
         held_out: IIA on numbers kept out of training and search; `None` where there are none.
@@ -101,6 +104,9 @@ class AlignmentResult(Result):
     model_hash: str = field(repr=False)
     intervention: Any = left_out()
     model: Any = left_out()
+    start: str = "random"
+    starts: dict[str, float] = field(default_factory=dict, repr=False)
+    ends: dict[str, float] = field(default_factory=dict, repr=False)
 
     name: ClassVar[str] = "alignment"
 

@@ -1,6 +1,6 @@
 """The search: gradient steps on interchange pairs until the exchange does what the program says ([N] appendix)."""
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -15,8 +15,19 @@ from numsym.programs import Program
 if TYPE_CHECKING:
     from numsym.alignment.engines.free_running import FreeRun
 
+RANDOM, FITTED = "random", "fitted"
+STARTS = (FITTED, RANDOM)
+"""What `SearchSettings.starts` may be."""
+
 LAST_TEMPERATURE = 0.1
 """Of a learned mask at the end of a search, in coordinates: all but one or two are then in or out."""
+
+
+CHUNK = 1000
+"""Pairs measured at a time."""
+
+Starts = Mapping[str, Mapping[str, Tensor]]
+"""What an alignment may begin with, by name: parameters and buffers; none leaves it as it was made."""
 
 
 @runtime_checkable
@@ -55,7 +66,7 @@ class Engine(Measures, Protocol):
         """A copy of one alignment's parameters."""
 
     def restore(self, index: int, snapshot: dict[str, Tensor]) -> None:
-        """Set one alignment back to a copy."""
+        """Set one alignment to parameters, and buffers, by name: a copy of before, or a start."""
 
     def free_running(
         self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
@@ -76,6 +87,9 @@ class SearchSettings:
         stop_at: validation IIA at which an alignment stops.
         boundary_weight: how much a learned boundary (the share of coordinates exchanged) adds to the loss. Alignments
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
+        starts: "fitted" compares the starts that the states of the training pairs give (`numsym.alignment.starts`) and
+            a random one on validation pairs, before any step; "random" has the random one alone, as [N].
+        tries: so many of the best starts are searched from, side by side; the best of all that was seen is kept.
     """
 
     max_steps: int = 2000
@@ -85,18 +99,28 @@ class SearchSettings:
     patience: int = 10
     stop_at: float | int = 0.995
     boundary_weight: float | int = 0.01
+    starts: str = "fitted"
+    tries: int = 2
 
 
 @dataclass
 class Progress:
-    """One alignment's search: the best parameters so far, and its course.
+    """One try of an alignment's search: the best parameters so far, and its course.
 
     Attributes:
-        records: one a check: `step`, `loss` (mean over the steps since the last), `iia` on validation pairs.
+        slot: the index of its alignment in the engine.
+        start: the name of its start.
+        records: one a check: `step`, `loss` (mean over the steps since the last), `iia` on validation pairs; step 0 is
+            the start, where starts were compared.
         best_iia: the highest of them; the parameters kept are those that reached it.
         steps: optimiser steps taken.
         converged: whether `stop_at` was reached.
+        starts: the IIA of every start that was compared, on validation pairs.
+        ends: the IIA that the search from each start that was tried reached there.
     """
+
+    slot: int = 0
+    start: str = RANDOM
 
     records: list[dict[str, float | int]] = field(default_factory=list)
     best_iia: float = -1.0
@@ -104,6 +128,8 @@ class Progress:
     waited: int = 0
     steps: int = 0
     converged: bool = False
+    starts: dict[str, float] = field(default_factory=dict)
+    ends: dict[str, float] = field(default_factory=dict)
 
 
 def search(
@@ -113,30 +139,34 @@ def search(
     seeds: list[int],
     settings: SearchSettings,
     on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
+    starts: Sequence[Starts] = (),
 ) -> list[Progress]:
     """Train the engine's alignments, each until it converges or stops improving, and leave the best of each in place.
 
     Args:
-        engine: holds one alignment per entry of the lists.
-        training: pairs for each alignment, or whatever the engine prepares.
-        validation: pairs for each alignment, to stop and to choose by.
-        seeds: of each alignment's order of pairs.
+        engine: holds as many alignments for each entry of the lists: the tries of it, one after the other.
+        training: pairs for each entry, or whatever the engine prepares.
+        validation: pairs for each, to stop and to choose by.
+        seeds: of each one's order of pairs.
         settings: see `SearchSettings`.
-        on_check: called with the index of an alignment and its new record.
+        on_check: called with the index of an entry and the new record of its best try.
+        starts: for each entry what it may begin with; as its alignments are, if not given.
+
+    Returns:
+        For each entry its best try.
     """
     prepared = {id(pairs): engine.prepare(pairs) for pairs in _distinct([*training, *validation])}
     train, valid = ([prepared[id(pairs)] for pairs in sets] for sets in (training, validation))
-    orders = [_Order(len(pairs), settings.batch_size, seed) for pairs, seed in zip(training, seeds, strict=True)]
-    optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate)
-    runs = [Progress(best=engine.snapshot(i)) for i in range(len(training))]
-    alive, losses = list(range(len(runs))), []
+    tries = _Tries.of(engine, valid, [len(pairs) for pairs in validation], settings, starts)
+    orders = [_Order(len(training[i]), settings.batch_size, seeds[i]) for i in tries.owner]
+    alive, losses = tries.alive(), []
+    optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate) if alive else None
     boundaries = engine.boundaries()
-    bounded = [i for i, one in enumerate(engine.interventions) if hasattr(one, "boundary")]
     for step in range(1, settings.max_steps + 1):
-        for i in bounded:
-            start = engine.interventions[i].starting_temperature
-            engine.set_temperature(i, start * (LAST_TEMPERATURE / start) ** (step / settings.max_steps))
-        loss, _ = engine.measure([train[i] for i in alive], [orders[i].next() for i in alive], alive)
+        if optimiser is None or not alive:
+            break
+        tries.cool(step / settings.max_steps)
+        loss, _ = engine.measure([train[tries.owner[s]] for s in alive], [orders[s].next() for s in alive], alive)
         optimiser.zero_grad(set_to_none=True)
         (loss.sum() + settings.boundary_weight * sum(p.sum() for p in boundaries)).backward()
         optimiser.step()
@@ -144,33 +174,125 @@ def search(
         if step % settings.check_every == 0 or step == settings.max_steps:
             means = torch.stack(losses).mean(0).tolist()
             losses = []
-            for index, mean in zip(list(alive), means, strict=True):
-                record = {"step": step, "loss": mean, "iia": iia(engine, index, valid[index], len(validation[index]))}
-                _update(runs[index], record, engine, index, settings)
-                if on_check is not None:
-                    on_check(index, record)
-            alive = [i for i in alive if i in bounded or (not runs[i].converged and runs[i].waited < settings.patience)]
-        if not alive:
-            break
-    for index, run in enumerate(runs):
-        engine.restore(index, run.best)
-    return runs
+            for slot, mean in zip(alive, means, strict=True):
+                tries.note(slot, {"step": step, "loss": mean, "iia": tries.appraise(slot)[0]})
+            if on_check is not None:
+                for index in dict.fromkeys(tries.owner[slot] for slot in alive):
+                    on_check(index, tries.best(index, among=alive).records[-1])
+            alive = tries.alive()
+    return tries.finished()
+
+
+class _Tries:
+    """The tries of every entry of a search: how each goes, which go on, which is the best.
+
+    Attributes:
+        runs: of every slot.
+        owner: of every slot, the entry that it is a try of.
+    """
+
+    def __init__(self, engine: Engine, valid: list[Any], sizes: list[int], settings: SearchSettings):
+        self.engine, self.valid, self.sizes, self.settings = engine, valid, sizes, settings
+        self.each = len(engine.interventions) // len(valid)
+        self.owner = [slot // self.each for slot in range(len(engine.interventions))]
+        self.runs = [Progress(slot, best=engine.snapshot(slot)) for slot in range(len(self.owner))]
+        self.used = set(range(len(self.owner)))
+        self.bounded = {slot for slot, one in enumerate(engine.interventions) if hasattr(one, "boundary")}
+
+    @classmethod
+    def of(
+        cls, engine: Engine, valid: list[Any], sizes: list[int], settings: SearchSettings, starts: Sequence[Starts]
+    ) -> "_Tries":
+        """With the best starts of each entry in its slots."""
+        made = cls(engine, valid, sizes, settings)
+        for index, candidates in enumerate(starts):
+            if set(candidates) != {RANDOM}:
+                made._begin(index, candidates)
+            else:
+                made.used -= set(made.slots(index)[1:])
+        return made
+
+    def slots(self, index: int) -> list[int]:
+        """Those of an entry."""
+        return list(range(index * self.each, (index + 1) * self.each))
+
+    def _begin(self, index: int, candidates: Starts) -> None:
+        """Compare the starts of an entry, and put the best into its slots."""
+        first, *_ = slots = self.slots(index)
+        one = self.engine.interventions[first]
+        named = {**dict(one.named_parameters()), **dict(one.named_buffers())}
+        fresh = {name: named[name].detach().clone() for start in candidates.values() for name in start}
+        found: dict[str, tuple[float, float]] = {}
+        for name, start in candidates.items():
+            self.engine.restore(first, {**fresh, **start})
+            if first in self.bounded:
+                self.engine.set_temperature(first, LAST_TEMPERATURE)
+            found[name] = self.appraise(first)
+        ordered = sorted(found, key=lambda name: (-found[name][0], found[name][1]))[: self.each]
+        self.used -= set(slots[len(ordered) :])
+        for slot, name in zip(slots, ordered, strict=False):
+            self.engine.restore(slot, {**fresh, **candidates[name]})
+            run = self.runs[slot]
+            run.start, run.starts = name, {each: iia for each, (iia, _) in found.items()}
+            self.note(slot, {"step": 0, "loss": found[name][1], "iia": found[name][0]})
+
+    @torch.no_grad()
+    def appraise(self, slot: int) -> tuple[float, float]:
+        """IIA and mean loss of a slot on its entry's validation pairs."""
+        valid, n = self.valid[self.owner[slot]], self.sizes[self.owner[slot]]
+        loss, right = 0.0, []
+        for rows in torch.arange(n).split(CHUNK):
+            losses, found = self.engine.measure([valid], [rows], [slot])
+            loss += losses[0].item() * len(rows) / n
+            right.append(found[0])
+        return torch.cat(right).float().mean().item(), loss
+
+    def note(self, slot: int, record: dict[str, float | int]) -> None:
+        """Take a record, and the parameters where they are the best so far."""
+        run = self.runs[slot]
+        run.records.append(record)
+        run.steps = int(record["step"])
+        run.waited += 1
+        if record["iia"] > run.best_iia or slot in self.bounded:
+            run.best_iia, run.best, run.waited = record["iia"], self.engine.snapshot(slot), 0
+        run.converged = record["iia"] >= self.settings.stop_at
+
+    def cool(self, share: float) -> None:
+        """Lower the temperature of learned masks, to the last one when all steps are done."""
+        for slot in self.bounded:
+            start = self.engine.interventions[slot].starting_temperature
+            self.engine.set_temperature(slot, start * (LAST_TEMPERATURE / start) ** share)
+
+    def alive(self) -> list[int]:
+        """The slots that go on: not where another try of the entry has reached the goal."""
+        done = {self.owner[s] for s in self.used - self.bounded if self.runs[s].converged}
+        return [s for s in sorted(self.used) if self._learns(s) and (s in self.bounded or self._goes_on(s, done))]
+
+    def _goes_on(self, slot: int, done: set[int]) -> bool:
+        return self.owner[slot] not in done and self.runs[slot].waited < self.settings.patience
+
+    def _learns(self, slot: int) -> bool:
+        return any(p.requires_grad for p in self.engine.interventions[slot].parameters())
+
+    def best(self, index: int, among: Sequence[int] | None = None) -> Progress:
+        """The try of an entry that got highest so far."""
+        slots = [slot for slot in self.slots(index) if slot in self.used and (among is None or slot in among)]
+        return max((self.runs[slot] for slot in slots), key=lambda run: run.best_iia)
+
+    def finished(self) -> list[Progress]:
+        """The best try of each entry, with its parameters in place."""
+        for slot in self.used:
+            self.engine.restore(slot, self.runs[slot].best)
+        chosen = [self.best(index) for index in range(len(self.valid))]
+        for index, run in enumerate(chosen):
+            mine = [self.runs[slot] for slot in self.slots(index) if slot in self.used]
+            run.ends = {one.start: one.best_iia for one in mine}
+        return chosen
 
 
 def _distinct(sets: Sequence[Sized]) -> list[Sized]:
     """The same pairs may serve several alignments."""
     return list({id(pairs): pairs for pairs in sets}.values())
-
-
-def _update(
-    run: Progress, record: dict[str, float | int], engine: Engine, index: int, settings: SearchSettings
-) -> None:
-    run.records.append(record)
-    run.steps = int(record["step"])
-    run.waited += 1
-    if record["iia"] > run.best_iia or hasattr(engine.interventions[index], "boundary"):
-        run.best_iia, run.best, run.waited = record["iia"], engine.snapshot(index), 0
-    run.converged = record["iia"] >= settings.stop_at
 
 
 def right(engine: Measures, index: int, pairs: Any) -> Bool[Tensor, "batch"]:
@@ -179,14 +301,9 @@ def right(engine: Measures, index: int, pairs: Any) -> Bool[Tensor, "batch"]:
 
 
 @torch.no_grad()
-def correct(engine: Measures, index: int, prepared: Any, n: int, chunk: int = 1000) -> Bool[Tensor, "batch"]:
+def correct(engine: Measures, index: int, prepared: Any, n: int, chunk: int = CHUNK) -> Bool[Tensor, "batch"]:
     """`right`, of `n` pairs that are prepared already."""
     return torch.cat([engine.measure([prepared], [rows], [index])[1][0].cpu() for rows in torch.arange(n).split(chunk)])
-
-
-def iia(engine: Measures, index: int, prepared: Any, n: int) -> float:
-    """The share of `n` prepared pairs that one alignment gets right."""
-    return correct(engine, index, prepared, n).float().mean().item()
 
 
 class _Order:

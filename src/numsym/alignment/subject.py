@@ -12,7 +12,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from numsym.alignment.hypotheses import Drawn, Hypothesis
-from numsym.alignment.search import Engine, Progress, SearchSettings, right, search
+from numsym.alignment.search import Engine, Progress, SearchSettings, Starts, right, search
 
 M = TypeVar("M")
 """What is measured on a set of pairs: one share, or one for each direction between two networks."""
@@ -23,14 +23,23 @@ Report = Callable[[int, dict[str, float | int]], Any]
 
 @dataclass(frozen=True)
 class Searched:
-    """Alignments that were searched for in one batch, by index."""
+    """Alignments that were searched for in one batch, by index.
+
+    Attributes:
+        engine: holds every try of each.
+        progress: the best try of each.
+    """
 
     engine: Engine
     progress: Sequence[Progress]
 
+    def slot(self, index: int) -> int:
+        """Where the engine has one of them."""
+        return self.progress[index].slot
+
     def right(self, index: int, pairs: Any) -> Bool[Tensor, "batch"]:
         """Which of some pairs one of them gets right, on the CPU."""
-        return right(self.engine, index, pairs)
+        return right(self.engine, self.slot(index), pairs)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Found(Generic[M]):
     @property
     def intervention(self) -> Any:
         """What was learned: an intervention, or one of each network."""
-        return self.searched.engine.interventions[self.index]
+        return self.searched.engine.interventions[self.searched.slot(self.index)]
 
     def right(self, pairs: Any) -> Bool[Tensor, "batch"]:
         """Which of some pairs it gets right, on the CPU."""
@@ -73,6 +82,9 @@ class Subject(Protocol[M]):
 
     def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]]) -> Engine:
         """Fresh alignments, each with the pairs that it will be searched for on, and the route to search by."""
+
+    def starts(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]], kind: str) -> list[Starts]:
+        """What the search for each may begin with; `kind` is the settings' `starts`."""
 
     def shares(self, searched: Searched, index: int, pairs: Any) -> M:
         """What is right of some pairs."""
@@ -130,12 +142,12 @@ def train(
     settings: SearchSettings,
     report: Report | None = None,
 ) -> Searched:
-    """Search for each hypothesis on its pairs, all in one batch."""
-    engine = subject.engine(hypotheses, data)
-    seeds = [h.seed for h in hypotheses]
-    return Searched(
-        engine, search(engine, [d.train for d in data], [d.validation for d in data], seeds, settings, report)
-    )
+    """Search for each hypothesis on its pairs, from its best starts, all in one batch."""
+    starts = subject.starts(hypotheses, data, settings.starts)
+    tries = min(settings.tries, max(map(len, starts)))
+    engine = subject.engine([h for h in hypotheses for _ in range(tries)], [d for d in data for _ in range(tries)])
+    seeds, pairs = [h.seed for h in hypotheses], ([d.train for d in data], [d.validation for d in data])
+    return Searched(engine, search(engine, *pairs, seeds, settings, report, starts))
 
 
 def _drawn_as(hypothesis: Hypothesis) -> tuple[Any, ...]:

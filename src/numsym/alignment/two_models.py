@@ -19,7 +19,7 @@ from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
-from numsym.alignment.search import SearchSettings
+from numsym.alignment.search import RANDOM, SearchSettings, Starts
 from numsym.alignment.subject import Searched, train
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import LinearAlignmentIntervention
@@ -108,6 +108,10 @@ class TwoModels:
                 if isinstance(pair[a], LinearAlignmentIntervention):
                     pair[a].standardise(prepared.source)
         return engine
+
+    def starts(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Joint]], kind: str) -> list[Starts]:
+        """A random one alone: no rule yet says what two maps should begin with that are to agree."""
+        return [{RANDOM: {}} for _ in hypotheses]
 
     def _fresh(self, h: Hypothesis, place: int) -> pv.Intervention:
         side = self.sides[place]

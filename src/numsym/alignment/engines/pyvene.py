@@ -78,10 +78,12 @@ class PyveneEngine:
         return {name: value.detach().clone() for name, value in self.interventions[index].named_parameters()}
 
     def restore(self, index: int, snapshot: dict[str, Tensor]) -> None:
-        """Set one alignment back to a copy."""
+        """Set one alignment to parameters and buffers by name."""
+        one = self.interventions[index]
+        own = {**dict(one.named_parameters()), **dict(one.named_buffers())}
         with torch.no_grad():
-            for name, value in self.interventions[index].named_parameters():
-                value.copy_(snapshot[name])
+            for name, value in snapshot.items():
+                own[name].copy_(value)
 
     def free_running(
         self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None

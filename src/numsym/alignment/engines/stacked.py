@@ -79,12 +79,12 @@ class StackedAlignments:
         return {name: stack[place].detach().clone() for name, stack in group.learned.items()}
 
     def restore(self, index: int, snapshot: Parameters) -> None:
-        """Set one alignment back to a copy, in the stack and in its intervention."""
+        """Set one alignment to parameters, and buffers of its map, by name: in the stack and in its intervention."""
         group, place = self._place[index]
-        own = dict(self.interventions[index].named_parameters())
+        own = group.function.tensors(self.interventions[index])
         with torch.no_grad():
             for name, value in snapshot.items():
-                group.learned[name][place].copy_(value)
+                (group.learned if name in group.learned else group.fixed)[name][place].copy_(value)
                 own[name].copy_(value)
 
     def free_running(

@@ -1,0 +1,81 @@
+"""What a start says, as parameters of each alignment function: the map of its kind that is nearest to a projection.
+
+A start is a projection P = U (V^T U)^-1 V^T for each block (`numsym.alignment.starts`). A low-rank map is it. A
+rotation takes the directions V. A LAF cannot be every projection, so it is fitted: over its M, the least mean squared
+difference of the exchanged states, E |(s - h) (P_M - P)|^2. That takes gradient steps on matrices of the site's width,
+and none through the model.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from numsym._pyvene import pv
+from numsym.alignment.starts import Projection, Seen
+from numsym.interventions.linear import definite
+
+Parameters = dict[str, Tensor]
+
+ITERATIONS = 150
+"""Of L-BFGS, at most."""
+
+
+def low_rank(intervention: pv.Intervention, projection: Projection, seen: Seen) -> Parameters:
+    """U and V themselves."""
+    return {"columns": projection[0], "rows": projection[1]}
+
+
+def orthogonal(intervention: pv.Intervention, projection: Projection, seen: Seen) -> Parameters:
+    """The rotation whose first coordinates are V's directions, as the base point of torch's parametrisation."""
+    base = torch.linalg.qr(projection[1], mode="complete").Q
+    name = "rotate_layer.parametrizations.weight"
+    return {f"{name}.original": torch.zeros_like(base), f"{name}.0.base": base}
+
+
+def linear(intervention: pv.Intervention, projection: Projection, seen: Seen) -> Parameters:
+    """The M whose exchanges are nearest to the projection's, on the differences of the pairs."""
+    std = intervention.std.to(seen.base)
+    moved = (seen.source - seen.base) / std
+    wanted = _by_block(projection[0] * std[:, None], projection[1] / std[:, None], len(seen.blocks))
+    k = projection[0].shape[1] // len(seen.blocks)
+    return {"matrix": _nearest(wanted, k, moved.mT @ moved / len(moved))}
+
+
+def boundless(intervention: pv.Intervention, projection: Projection, seen: Seen) -> Parameters:
+    """The LAF's M, and the boundary after the projection's coordinates."""
+    boundary = torch.tensor([projection[0].shape[1] / intervention.width], device=seen.base.device)
+    return {**linear(intervention, projection, seen), "intervention_boundaries": boundary}
+
+
+def _by_block(
+    columns: Float[Tensor, "hidden feature"], rows: Float[Tensor, "hidden feature"], blocks: int
+) -> Float[Tensor, "block hidden hidden"]:
+    """The projection of each block, along the other blocks."""
+    inverse = torch.linalg.solve(rows.mT @ columns, rows.mT)
+    return torch.stack([u @ w for u, w in zip(columns.chunk(blocks, 1), inverse.chunk(blocks, 0), strict=True)])
+
+
+def _nearest(
+    wanted: Float[Tensor, "block hidden hidden"], k: int, moved: Float[Tensor, "hidden hidden"]
+) -> Float[Tensor, "hidden hidden"]:
+    """The M whose exchanges of its first coordinates, `k` a block, differ least from those wanted."""
+    width = len(moved)
+    chosen = torch.zeros(len(wanted), width, dtype=moved.dtype, device=moved.device)
+    for block in range(len(wanted)):
+        chosen[block, block * k : (block + 1) * k] = 1
+    moved = moved * (width / moved.trace())
+    with torch.enable_grad():
+        matrix = torch.eye(width, dtype=moved.dtype, device=moved.device).requires_grad_()
+        fit = torch.optim.LBFGS([matrix], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe")
+
+        def difference() -> Tensor:
+            forward = definite(matrix)
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(forward))
+            off = (forward * chosen[:, None]) @ inverse - wanted
+            loss = (off * (moved @ off)).sum()
+            fit.zero_grad()
+            loss.backward()
+            return loss.detach()
+
+        fit.step(difference)
+    return matrix.detach()
