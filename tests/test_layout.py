@@ -11,7 +11,6 @@ SOURCE = ROOT / "src" / "numsym"
 # Tested through what uses them.
 WITHOUT_TWIN = {
     "_pyvene.py": "tests/test_pyvene.py", "_tables.py": "tests/test_pyvene.py",
-    "figures.py": "tests/studies/test_graded.py",
     "alignment/mib_code.py": "tests/alignment/test_mib.py",
     "alignment/engines/kept.py": "tests/alignment/engines/test_suffix.py",
     "alignment/engines/suffix_check.py": "tests/alignment/engines/test_suffix.py",

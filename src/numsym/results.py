@@ -24,6 +24,7 @@ from numsym.shares import Difference, Mean, Share
 from numsym.storage import new_folder, read_json, write_json
 
 if TYPE_CHECKING:
+    import altair
     import pandas
     from matplotlib.figure import Figure
 
@@ -74,6 +75,19 @@ class Result(OnHub):
         """Its pictures by the names of their files."""
         figure = self.figure()
         return {} if figure is None else {self.name: figure}
+
+    @property
+    def question(self) -> str:
+        """What was asked, in a sentence of plain words; empty where the study's own line says it."""
+        return ""
+
+    def findings(self) -> list[tuple[str, str]]:
+        """What came out, the verdict first: a word, and the reason for it in a sentence."""
+        return []
+
+    def charts(self) -> "dict[str, altair.TopLevelMixin]":
+        """Its interactive pictures by their captions, for the report and for a notebook."""
+        return {}
 
     def tables(self) -> dict[str, list[Row]]:
         """What is printed: its rows, unless more or less is to be shown, by title."""

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from numsym_command.check import RefusedError, check
 from numsym_command.configs import CONFIGS, help_text, store
+from numsym_command.report import parsed
 from numsym_command.signatures import studies
 
 
@@ -37,6 +38,12 @@ def main() -> None:
     """Entry point of the command."""
     sys.argv[0] = "numsym"
     sys.path.insert(0, os.getcwd())  # a plugin may be a module beside the user's own files
+    if sys.argv[1:2] == ["report"]:
+        folders, out = parsed(sys.argv[2:])
+        from numsym.lab.report.command import run as report
+
+        report(folders, out)
+        return
     plugins = plugins_of(sys.argv[1:])
     known = store(plugins)
     os.environ["NUMSYM_HELP"] = help_text(studies(plugins), known)

@@ -34,7 +34,7 @@ def test_it_trains_aligns_prints_and_writes(tmp_path):
     assert "…" not in done.stdout
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
         "config.yaml", "versions.json", "metrics.jsonl", "results.json", "model", "alignments", "iia_by_count.png",
-        "table.csv", "wandb",
+        "table.csv", "wandb", "report.html", "report.json", "started.json",
     }  # fmt: skip
     again = numsym("folder=run", *TINY, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (0, "finished before: run\n")

@@ -56,6 +56,7 @@ def test_a_study_is_its_parts_its_result_and_what_both_can_be_read_from(tmp_path
     there = {path for path in os.listdir(folder) if path != "wandb"}
     assert there == {
         "config.yaml", "versions.json", "one", "two", "metrics.jsonl", "results.json", "table.csv", "found.png",
+        "started.json", "report.json", "report.html",
     }  # fmt: skip
     assert Found.load(folder / "one") == found
     assert read_json(folder / "one" / "asked.json") == {"value": 3}
@@ -159,6 +160,16 @@ def test_finished_is_this_run_and_no_other(tmp_path):
     assert finished(tmp_path / "run", {**CONFIG, "folder": "b"})
     with pytest.raises(RunFolderError, match="another configuration"):
         finished(tmp_path / "run", {**CONFIG, "seed": 2})
+
+
+def test_a_curve_that_is_tracked_has_the_name_of_its_part(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("numsym.lab.tracking.Tracker.log", lambda self, group, record: seen.append(group))
+    with place(tmp_path) as run:
+        for inner in (run, run.within("width8"), run.within("width8").within("step2")):
+            with inner.stage("alignment", 1) as stage:
+                stage.record("count", {"step": 1, "iia": 0.5})
+    assert seen == ["count", "width8/count", "width8/step2/count"]
 
 
 def test_a_tracked_run_is_told_to_wandb(tmp_path, monkeypatch):

@@ -20,6 +20,9 @@ from numsym.results import Result, formatted, left_out, read_result
 from numsym.shares import Share, shares_by
 from numsym.storage import new_folder
 
+BELOW = ("floor", "permuted", "untrained")
+"""The controls that an IIA must be above to mean anything."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -132,6 +135,31 @@ class AlignmentResult(Result):
 
     def _control(self, name: str) -> float | None:
         return self.controls[name].value if name in self.controls else None
+
+    @property
+    def standing(self) -> str:
+        """Whether IIA is surely above what its floor, permuted and untrained controls reach."""
+        if not {"permuted", "untrained"} <= set(self.controls):
+            return "not compared"
+        return "not above controls" if self._not_above() else "above controls"
+
+    @property
+    def reason(self) -> str:
+        """The numbers that say so, in a sentence."""
+        said = f"IIA is {formatted(self.test.iia)} % on {self.test.iia.n} pairs"
+        if self.held_out is not None:
+            said += f", and {formatted(self.held_out.iia)} % on numbers that training did not see"
+        missing = [name for name in ("permuted", "untrained") if name not in self.controls]
+        if missing:
+            return f"{said}; {' and '.join(missing)} controls were not run, so that nothing can be concluded from it"
+        if below := self._not_above():
+            reached = ", ".join(f"{name} reaches {formatted(self.controls[name])} %" for name in below)
+            return f"{said}; its interval is not above that of its controls: {reached}"
+        reached = ", ".join(f"{name} {formatted(self.controls[name])} %" for name in BELOW if name in self.controls)
+        return f"{said}; its interval is above those of its controls ({reached})"
+
+    def _not_above(self) -> list[str]:
+        return [name for name in BELOW if name in self.controls and self.test.iia.low <= self.controls[name].high]
 
     def intervenable(self, model: nn.Module | None = None) -> pv.IntervenableModel:
         """The model with the learned intervention at its site, ready to be called with base and sources.

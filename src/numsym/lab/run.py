@@ -9,7 +9,9 @@ that was killed had not finished writing.
 | `config.yaml`, `versions.json` | what was asked, by a command; the versions of what the numbers depend on |
 | `model/`, `alignments/...`, ... | parts (`Run.keep`), each with `asked.json`, and `metrics.jsonl` if it has a course |
 | `metrics.jsonl` | the courses of all parts, made anew from them whenever one is added |
+| `started.json` | the command, the date and the commit with which it began |
 | `results.json`, `table.csv`, `*.png` | the result, when the study has ended |
+| `report.html`, `report.json` | the result as a page that one looks at, and what the page is made of |
 | `failure.json` | why the last start of it ended without |
 """
 
@@ -24,8 +26,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from numsym.errors import RunFolderError
-from numsym.lab import display
+from numsym.lab import display, started
 from numsym.lab.lock import Lock
+from numsym.lab.report import page
+from numsym.lab.report.told import STARTED
 from numsym.lab.tracking import Tracker
 from numsym.results import Result, plain
 from numsym.run import Asked, NoRun, Stage
@@ -35,7 +39,7 @@ T = TypeVar("T")
 
 CONFIG, RESULTS, METRICS = "config.yaml", "results.json", "metrics.jsonl"
 VERSIONS, FAILURE, ASKED, TABLE = "versions.json", "failure.json", "asked.json", "table.csv"
-OWN = (VERSIONS, FAILURE, "wandb")
+OWN = (VERSIONS, FAILURE, STARTED, "wandb")
 
 
 def versions() -> dict[str, str]:
@@ -122,6 +126,8 @@ class Run(NoRun):
         root._open = True
         if not (root.path / VERSIONS).exists():
             write_json(root.path / VERSIONS, versions())
+        if not (root.path / STARTED).exists():
+            write_json(root.path / STARTED, started.facts(by_command=root.config is not None))
         if root.config is not None and not (root.path / CONFIG).exists():
             write_text(root.path / CONFIG, _text(root.config))
         (root.path / FAILURE).unlink(missing_ok=True)
@@ -244,7 +250,7 @@ class Run(NoRun):
         """A line that shows how far a stage of `steps` steps is, and stays when it is done."""
         self.open()
         with display.stage(title, steps, quiet=self.quiet) as line:
-            yield _Tracked(line, self.tracker)
+            yield _Tracked(line, self.tracker, self._prefix)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -280,10 +286,9 @@ class Run(NoRun):
             write_text(self.path / TABLE, result.to_frame().to_csv(index=False))
         training = self.path / "model" / "training.json"
         trained = {"training": read_json(training)} if training.exists() else {}
-        write_json(
-            self.path / RESULTS,
-            {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()},
-        )
+        said = {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()}
+        page.write_of(self.path, result, said, {f"{name}.png": name.replace("_", " ") for name in figures})
+        write_json(self.path / RESULTS, said)
         self.tracker.table("results", rows)
         for name in figures:
             self.tracker.image(name, self.path / f"{name}.png")
@@ -292,14 +297,14 @@ class Run(NoRun):
 class _Tracked(Stage):
     """A line of progress whose points Weights & Biases gets too."""
 
-    def __init__(self, line: Stage, tracker: Tracker):
-        self._line, self._tracker = line, tracker
+    def __init__(self, line: Stage, tracker: Tracker, prefix: str):
+        self._line, self._tracker, self._prefix = line, tracker, prefix
 
     def to(self, step: int, **numbers: float) -> None:
         self._line.to(step, **numbers)
 
     def record(self, name: str, record: Mapping[str, float | int]) -> None:
-        self._tracker.log(name, record)
+        self._tracker.log(self._prefix + name, record)
 
 
 def _write(value: Any, folder: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from numsym.alignment import AlignmentResult, Hypotheses, PairCounts, SearchSettings, align_many, named
 from numsym.alignment.pairs import Positions
 from numsym.errors import Options, check_at_least
-from numsym.figures import drawing
+from numsym.figures import charts, drawing
 from numsym.models import Site, sites_named, state_sites
 from numsym.results import Result, brief
 from numsym.run import NO_RUN, NoRun, rehearse
@@ -19,6 +19,7 @@ from numsym.studies.catalog import study
 from numsym.tasks import Task
 
 if TYPE_CHECKING:
+    from altair import TopLevelMixin
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
@@ -89,6 +90,26 @@ class SiteSweep(Result):
                 for site in self.sites
             ]
         }
+
+    @property
+    def question(self) -> str:
+        """What was asked, in a sentence."""
+        task = next(iter(self.results.values()))[0].task
+        return f"At which places of this network, which does the task {task}, is there {', '.join(self.results)}?"
+
+    def charts(self) -> "dict[str, TopLevelMixin]":
+        """A map by site and position for each hypothesis."""
+        made: dict[str, TopLevelMixin] = {}
+        for name in self.results:
+            cells = [
+                {"site": str(site), "position in the base": start, **charts.percent(share)}
+                for site, found in reversed(self.map(name).items())
+                for start, share in found.items()
+                if share.n
+            ]
+            caption = f"{name}: IIA by site and by the position of the exchange"
+            made[caption] = charts.heatmap(cells, x="position in the base", y="site")
+        return made
 
     def figure(self) -> "Figure":
         """A panel for each hypothesis: sites upwards, positions to the right, and all together at the right edge.

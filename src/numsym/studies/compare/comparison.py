@@ -13,6 +13,7 @@ from numsym.alignment import AlignmentResult, Hypothesis, PairCounts
 from numsym.alignment.align import FOLDER
 from numsym.alignment.pairs import Positions
 from numsym.errors import InvalidArgumentError, Options, options_of
+from numsym.figures import charts
 from numsym.results import Result, brief, read_result
 from numsym.studies.compare.figure import comparison
 from numsym.studies.compare.shared import comparable_pairs
@@ -20,6 +21,7 @@ from numsym.studies.compare.verdicts import MINDED, Contrast, Rule, Tested, Verd
 from numsym.tasks import Task
 
 if TYPE_CHECKING:
+    from altair import TopLevelMixin
     from matplotlib.figure import Figure
 
 NOTES = """\
@@ -141,6 +143,37 @@ class Comparison(Result):
             "verdict": one.verdict,
             "why": one.why,
         }
+
+    @property
+    def question(self) -> str:
+        """What was asked, in a sentence."""
+        programs = ", ".join(dict.fromkeys(one.program for one in self.hypotheses))
+        return (
+            f"Which of the programs {programs} does this network run on the task {self.task}, and which are ruled out?"
+        )
+
+    def findings(self) -> list[tuple[str, str]]:
+        """What the rule says of each program, the best first."""
+        return [(one.verdict, f"{one.program}: {one.why}") for one in self.verdicts]
+
+    def charts(self) -> "dict[str, TopLevelMixin]":
+        """Each hypothesis beside its controls, and the IIA of each two where they say something else."""
+        apart = [
+            {"hypothesis": row, "against": column, **charts.percent(iia), "pairs told apart in percent": share}
+            for each in self.contrasts
+            for row, column, iia, share in (
+                (each.first, each.second, each.first_iia, round(100 * each.told_apart, 1)),
+                (each.second, each.first, each.second_iia, round(100 * each.told_apart, 1)),
+            )
+            if iia is not None
+        ]
+        made: dict[str, TopLevelMixin] = {
+            "Each hypothesis beside its controls": charts.beside_controls(self.rows(), "hypothesis")
+        }
+        if apart:
+            caption = "IIA of the row's hypothesis on the pairs that tell it from the column's"
+            made[caption] = charts.heatmap(apart, x="against", y="hypothesis")
+        return made
 
     def figure(self) -> "Figure":
         """The IIA of each beside its controls, and where they differ."""

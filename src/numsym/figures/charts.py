@@ -1,0 +1,191 @@
+"""Interactive charts from rows: what the report and a notebook show of a result. Altair is imported when one is made.
+
+A chart carries its own rows, in percent where they are shares, so that the number under the pointer is the one in the
+table beside it. Marks differ in shape as well as in colour.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numsym.figures import COLOURS
+from numsym.shares import Share
+
+if TYPE_CHECKING:
+    from altair import TopLevelMixin
+
+Row = dict[str, Any]
+
+GREY = "#858c93"
+"""Read on light paper and on dark."""
+
+LINE, MAP = 260, 18
+"""Heights in pixels: of a chart of points or lines, and of one row of a map."""
+
+MEASURES = {
+    "iia": ("IIA", COLOURS[0], "circle"), "heldout_iia": ("held-out IIA", COLOURS[1], "square"),
+    "free_running": ("free-running", COLOURS[2], "triangle-up"), "floor": ("floor", GREY, "triangle-down"),
+    "permuted": ("permuted", GREY, "diamond"), "untrained": ("untrained", GREY, "cross"),
+    "neurons": ("neurons", GREY, "triangle-right"), "ceiling": ("ceiling", GREY, "triangle-left"),
+}  # fmt: skip
+"""Measures of an alignment: name in a chart, colour, and mark. What was found has colours, and controls are grey."""
+
+
+def percent(share: Share) -> Row:
+    """A share as the columns of a row."""
+    ends = {"percent": 100 * share.value, "low": 100 * share.low, "high": 100 * share.high}
+    return {**{name: round(value, 2) for name, value in ends.items()}, "n": share.n}
+
+
+def _data(rows: Sequence[Row]) -> Any:
+    import altair as alt
+
+    return alt.Data(values=list(rows))
+
+
+def _shown(rows: Sequence[Row]) -> list[Any]:
+    """Everything that a row says, for the pointer."""
+    import altair as alt
+
+    kinds = {name: "N" if isinstance(value, str) else "Q" for name, value in rows[0].items()}
+    return [alt.Tooltip(f"{name}:{kind}", format=".5~g" if kind == "Q" else "") for name, kind in kinds.items()]
+
+
+def _coloured(name: str, domain: Sequence[str]) -> dict[str, Any]:
+    """A colour and a shape for each of a few names, with a legend below the chart; none for a single one."""
+    shapes = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left", "triangle-right")
+    looks = [(COLOURS[i % len(COLOURS)], shapes[i % len(shapes)]) for i in range(len(domain))]
+    return _looking(name, domain, looks)
+
+
+def _looking(name: str, domain: Sequence[str], looks: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    import altair as alt
+
+    legend = None
+    if len(domain) > 1:
+        legend = alt.Legend(orient="bottom", columns=4, columnPadding=18, title=None, labelLimit=400)
+    colours, shapes = ([look[i] for look in looks] for i in range(2))
+    return {
+        "color": alt.Color(f"{name}:N", scale=alt.Scale(domain=list(domain), range=colours), legend=legend),
+        "shape": alt.Shape(f"{name}:N", scale=alt.Scale(domain=list(domain), range=shapes), legend=legend),
+    }
+
+
+def beside_controls(rows: Sequence[Row], name: str) -> "TopLevelMixin":
+    """What was measured of each thing, as points with their 95 % intervals, controls among them.
+
+    Args:
+        rows: of a result; of their values, the shares that `MEASURES` names are drawn.
+        name: the key under which a row says what it is about.
+    """
+    import altair as alt
+
+    values = [
+        {name: str(row[name]), "measure": called, **percent(row[key])}
+        for row in rows
+        for key, (called, *_) in MEASURES.items()
+        if isinstance(row.get(key), Share) and row[key].n
+    ]
+    there = {row["measure"]: None for row in values}
+    measures = {called: look for called, *look in MEASURES.values() if called in there}
+    looks = _looking("measure", list(measures), [(colour, shape) for colour, shape in measures.values()])
+    names = list(dict.fromkeys(row[name] for row in values))
+    x: Any = {"scale": alt.Scale(domain=[0, 100]), "title": "trials right, in percent (95 % intervals)"}
+    base = alt.Chart(_data(values)).encode(
+        y=alt.Y(f"{name}:N", title=None, sort=names, axis=alt.Axis(labelLimit=160)),
+        yOffset=alt.YOffset("measure:N", sort=list(measures)),
+        color=looks["color"],
+        tooltip=_shown(values),
+    )
+    intervals = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", **x), x2="high:Q")
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=alt.X("percent:Q", **x), shape=looks["shape"])
+    return alt.layer(intervals, points).properties(height=max(90, len(names) * (len(measures) * 11 + 12)))
+
+
+def by_group(series: Mapping[str, Mapping[int, Share]], held_out: Sequence[int] = (), *, x: str) -> "TopLevelMixin":
+    """Shares by a whole number, as points with their intervals; those that training did not see are hollow.
+
+    Args:
+        series: name -> group -> share.
+        held_out: groups that were kept out of training.
+        x: what the groups are.
+    """
+    import altair as alt
+
+    values = [
+        {x: group, "alignment": name, **percent(share), "numbers": "held out" if group in held_out else "of training"}
+        for name, shares in series.items()
+        for group, share in shares.items()
+        if share.n
+    ]
+    base = alt.Chart(_data(values)).encode(
+        x=alt.X(f"{x}:O", title=x, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+        xOffset=alt.XOffset("alignment:N", sort=list(series)),
+        color=_coloured("alignment", list(series))["color"],
+        tooltip=_shown(values),
+    )
+    y: Any = {"scale": alt.Scale(domain=[0, 100]), "title": "IIA, in percent"}
+    layers = [base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", **y), y2="high:Q")]
+    for numbers, filled in (("of training", True), ("held out", False)):
+        if any(row["numbers"] == numbers for row in values):
+            points = base.mark_point(filled=filled, size=45, opacity=1, strokeWidth=1.6)
+            shown = points.encode(y=alt.Y("percent:Q", **y), shape=_coloured("alignment", list(series))["shape"])
+            layers.append(shown.transform_filter(f"datum.numbers == '{numbers}'"))
+    return alt.layer(*layers).properties(height=LINE)
+
+
+def course(rows: Sequence[Row], *, y: str, name: str = "stage") -> "TopLevelMixin":
+    """A measure over the steps of a search or a training, a line for each name.
+
+    Args:
+        rows: with `step`, the measure, and the name.
+        y: the measure's key, which is also the title of its axis.
+        name: the key of the names.
+    """
+    import altair as alt
+
+    names = list(dict.fromkeys(str(row[name]) for row in rows))
+    top = max(row[y] for row in rows)
+    scale = alt.Scale(domain=[0, 100]) if "percent" in y and top <= 100 else alt.Scale(zero=True)
+    field = y.replace(".", r"\.").replace("[", r"\[").replace("]", r"\]")
+    return (
+        alt.Chart(_data(rows))
+        .mark_line(point=alt.OverlayMarkDef(size=24, filled=True), strokeWidth=1.6)
+        .encode(
+            x=alt.X("step:Q", title="step"),
+            y=alt.Y(f"{field}:Q", title=y, scale=scale),
+            tooltip=_shown(rows),
+            **_coloured(name, names),
+        )
+        .properties(height=LINE)
+    )
+
+
+def heatmap(rows: Sequence[Row], *, x: str, y: str, value: str = "percent") -> "TopLevelMixin":
+    """A number by two others, as colours; the number itself is under the pointer.
+
+    Args:
+        rows: one for each cell that is known, with all that is to be said of it.
+        x: the key across, and the title of that axis.
+        y: the key downwards, and the title of that axis.
+        value: the key of the number, 0..100.
+    """
+    import altair as alt
+
+    down, across = (list(dict.fromkeys(row[key] for row in rows)) for key in (y, x))
+    if all(isinstance(one, int | float) for one in across):
+        across.sort()
+    return (
+        alt.Chart(_data(rows))
+        .mark_rect(stroke="currentColor", strokeOpacity=0.15)
+        .encode(
+            x=alt.X(f"{x}:O", sort=across, axis=alt.Axis(labelOverlap=True, labelAngle=0)),
+            y=alt.Y(f"{y}:O", sort=down, axis=alt.Axis(labelOverlap=True, labelLimit=160)),
+            color=alt.Color(
+                f"{value}:Q",
+                scale=alt.Scale(scheme="viridis", domain=[0, 100]),
+                legend=alt.Legend(title="IIA, in percent", orient="bottom", gradientLength=180),
+            ),
+            tooltip=_shown(rows),
+        )
+        .properties(height=max(60, MAP * len(down)))
+    )

@@ -1,0 +1,125 @@
+"""What a result has to say on a page, as plain values: written beside it, so that pages are made without its model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from numsym.results import Result, formatted, plain
+from numsym.shares import Difference, Mean, Share
+from numsym.storage import read_json
+from numsym.studies import STUDIES
+from numsym.studies.collect import Run
+
+FILE, STARTED = "report.json", "started.json"
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Share, Mean, Difference)}
+
+Row = dict[str, Any]
+
+
+def told(result: Result, pictures: Mapping[str, str]) -> Row:
+    """What `result` has to say.
+
+    Args:
+        result: of a study.
+        pictures: file name in the run folder -> what it shows, of those that no chart stands for.
+
+    Returns:
+        `question`, `findings`, `tables` (cells as they are read), `notes`, `charts` (caption -> Vega-Lite), `pictures`,
+        and `rows` with their intervals.
+    """
+    tables = {title: [{k: formatted(v) for k, v in row.items()} for row in rows] for title, rows in _tables(result)}
+    charts = {caption: chart.to_dict(validate=False) for caption, chart in result.charts().items()}
+    return {
+        "question": result.question,
+        "findings": [list(finding) for finding in result.findings()],
+        "tables": tables,
+        "notes": result.notes,
+        "charts": charts,
+        "pictures": {} if charts else dict(pictures),
+        "rows": [{name: _packed(value) for name, value in row.items()} for row in result.rows()],
+    }
+
+
+def _tables(result: Result) -> list[tuple[str, list[Row]]]:
+    return [(title, rows) for title, rows in result.tables().items() if rows]
+
+
+def _packed(value: Any) -> Any:
+    kind = type(value).__name__
+    return {"": kind, **plain(value)} if kind in KINDS else plain(value)
+
+
+def _unpacked(value: Any) -> Any:
+    if not (isinstance(value, dict) and value.get("") in KINDS):
+        return value
+    inside = {name: float("nan") if one is None else one for name, one in value.items() if name}
+    return KINDS[value[""]](**inside)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A run folder as a page shows it.
+
+    Attributes:
+        run: what the folder holds.
+        said: what its result has to say, as `told` gives it; empty for a run that has none, or that is older.
+        started: the command, the date and the commit with which it began; empty for older runs.
+        failure: why it failed, where it did.
+    """
+
+    run: Run
+    said: Row = field(default_factory=dict)
+    started: dict[str, str] = field(default_factory=dict)
+    failure: Row = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path, **given: Any) -> "Told":
+        """Read a folder; what is `given` stands in place of what lies there."""
+        read: Row = {}
+        for name, file in (("said", FILE), ("started", STARTED), ("failure", "failure.json")):
+            path = folder / file
+            read[name] = read_json(path) if path.is_file() else {}
+        return cls(**{"run": Run.read(folder), **read, **given}) if "run" not in given else cls(**{**read, **given})
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of its result, with their intervals; of older runs, the plain numbers."""
+        if self.said:
+            return [{name: _unpacked(value) for name, value in row.items()} for row in self.said["rows"]]
+        return self.run.rows() if self.run.results else []
+
+    @property
+    def study(self) -> str:
+        """The name of the study, or of its result where that is not known."""
+        named = self.run.config.get("experiment.name")
+        result = self.run.results.get("study", "run")
+        return str(named or next((name for name in STUDIES if _result_of(name) == result), result))
+
+    @property
+    def task(self) -> str:
+        """What the network does; empty where the folder does not say."""
+        return str(self.run.config.get("tasks.name") or _first(self.run.results, "task") or "")
+
+    @property
+    def seed(self) -> str:
+        """The seed, or the seeds."""
+        found = self.run.config.get("seed", _first(self.run.results, "seed"))
+        return "" if found is None else str(found)
+
+
+def _result_of(study: str) -> str:
+    """The name of what a study returns."""
+    return str(getattr(get_type_hints(STUDIES[study]).get("return"), "name", ""))
+
+
+def _first(content: Any, key: str) -> Any:
+    """The first plain value of this name in nested values."""
+    if isinstance(content, Mapping):
+        if isinstance(content.get(key), str | int):
+            return content[key]
+        content = list(content.values())
+    for inner in content if isinstance(content, list) else ():
+        if (found := _first(inner, key)) is not None:
+            return found
+    return None

@@ -1,0 +1,38 @@
+"""With what a run began: the command, the date, and the commit of the sources."""
+
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+
+def facts(*, by_command: bool) -> dict[str, str]:
+    """What `started.json` says.
+
+    Args:
+        by_command: whether the command `numsym` runs it; a member of a sweep is then named by its own settings.
+    """
+    made = {"command": _command(by_command), "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    commit = _commit(Path(__file__).parent) or _commit(Path.cwd())
+    return {**made, "commit": commit} if commit else made
+
+
+def _command(by_command: bool) -> str:
+    if by_command and HydraConfig.initialized():
+        return shlex.join(["numsym", *HydraConfig.get().overrides.task])
+    if "ipykernel" in sys.modules:
+        return "in a notebook"
+    return shlex.join(["python", *sys.argv]) if sys.argv and sys.argv[0] not in ("", "-c") else "in Python"
+
+
+def _commit(folder: Path) -> str:
+    """The commit of the sources around a folder, with "-dirty" where they differ from it; empty if there is none."""
+    call = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(call, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
