@@ -28,11 +28,14 @@ CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 def site_values(
     model: nn.Module, site: Site, pairs: Pairs
 ) -> tuple[Float[Tensor, "batch hidden"], Int[Tensor, "batch"]]:
-    """The site's values at the sources' positions, and the variable's values there."""
+    """The site's values at the sources' positions, side by side where there are several, and the variable's there."""
     pairs = pairs.to(device_of(model))
-    states = activations(model, site, model_inputs(model, pairs.source_ids, pairs.source_mask))
-    rows = torch.arange(len(pairs), device=states.device)
-    return states[rows, pairs.source_at].reshape(len(pairs), -1).float(), pairs.source_value
+    inputs, found = model_inputs(model, pairs.source_ids, pairs.source_mask), []
+    rows = torch.arange(len(pairs), device=pairs.source_at.device)[:, None]
+    for part in site.parts:
+        states = activations(model, part, inputs)
+        found.append(states[rows.to(states.device), pairs.source_places.to(states.device)].flatten(1).float())
+    return torch.cat([one.to(found[0].device) for one in found], 1), pairs.source_value
 
 
 def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k: int) -> Bool[Tensor, "batch"]:
@@ -45,7 +48,8 @@ def probe_weights(model: nn.Module, site: Site, training: Pairs) -> Float[Tensor
     """How much each neuron weighs in a least-squares probe for the variable.
 
     The probe predicts the variable from standardised states of the training pairs' sources; a neuron's weight is the
-    absolute value of its coefficient, so weights compare across neurons.
+    absolute value of its coefficient, so weights compare across neurons; where several places are exchanged together,
+    it is the sum over them.
     """
     states, values = site_values(model, site, training.rows(slice(0, 4000)))
     spread = states.std(0)
@@ -53,7 +57,7 @@ def probe_weights(model: nn.Module, site: Site, training: Pairs) -> Float[Tensor
     target = values.double() - values.double().mean()
     ridge = 1e-3 * len(states) * torch.eye(states.shape[1], dtype=torch.float64, device=states.device)
     weights = torch.linalg.solve(standard.double().mT @ standard.double() + ridge, standard.double().mT @ target)
-    return weights.abs()
+    return weights.abs().view(-1, site.check(model)).sum(0)
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """One model at a site: the usual subject of a search, and how what was found in it is measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -45,7 +45,12 @@ class OneModel:
         """Fresh alignments in the engine that was asked for, or in the first that supports them."""
         width, device = self.site.check(self.model), device_of(self.model)
         made = [build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed) for h in hypotheses]
-        return engine_for(self.model, self.site, [one.to(device) for one in made], self.route)
+        return engine_for(self.model, self.site, [one.to(device) for one in made], self.route, bool(self.tokens))
+
+    @property
+    def tokens(self) -> tuple[int | str, ...]:
+        """At which tokens the model's values are exchanged, where that is said."""
+        return () if self.positions is None or isinstance(self.positions, Mapping) else tuple(self.positions)
 
     def shares(self, searched: Searched, index: int, pairs: Pairs) -> Share:
         """IIA."""
@@ -98,6 +103,7 @@ class OneModel:
             tokens_off=None if free is None else free.off,
             controls=dict(found.controls),
             records=found.progress.records,
+            tokens=self.tokens,
             model_hash=weights,
             intervention=found.intervention,
             model=self.model,

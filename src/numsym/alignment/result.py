@@ -68,6 +68,8 @@ class AlignmentResult(Result):
         task, program, variables: what was asked and which hypothesis was tested.
         alignment, subspace_dim: the function, and how many coordinates each variable has.
         site: where.
+        tokens: at which tokens of the trials, all together, by index or by the task's names; empty where a position is
+            drawn in each.
         seed, engine: how it was searched for.
         steps, converged: optimiser steps, and whether validation IIA reached the goal.
         test: IIA on numbers that training used.
@@ -101,6 +103,7 @@ class AlignmentResult(Result):
     model_hash: str = field(repr=False)
     intervention: Any = left_out()
     model: Any = left_out()
+    tokens: tuple[int | str, ...] = ()
 
     name: ClassVar[str] = "alignment"
 
@@ -138,7 +141,7 @@ class AlignmentResult(Result):
         """
         model = self.model if model is None else model
         check_hash(model, self.model_hash)
-        return intervenable(model, [self.site.representation(self.intervention)])
+        return intervenable(model, self.site.representations(self.intervention, max(1, len(self.tokens))))
 
     @property
     def title(self) -> str:
@@ -154,6 +157,7 @@ class AlignmentResult(Result):
                 "function": self.alignment,
                 "k": self.subspace_dim,
                 "site": str(self.site),
+                **({"tokens": ", ".join(map(str, self.tokens))} if self.tokens else {}),
                 "iia": self.test.iia,
                 "heldout_iia": None if self.held_out is None else self.held_out.iia,
                 **self.controls,
