@@ -1,11 +1,14 @@
 """The fast route through decoders against the pyvene route: same parameters, same pairs, same loss and gradients."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from numsym.alignment.engines.choice import engine_for
+from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.models import components_of
@@ -103,6 +106,61 @@ def test_every_alignment_function(both, decoder, prompts, function, variables):
 @pytest.mark.parametrize("side", ["left", "both"])
 def test_any_padding(both, decoder, prompts, name, side):
     check_equal(both, decoder(name), Site("block_output", 0), prompts(side=side))
+
+
+def engine_at(model, site="block_output:1", **options):
+    place = Site.of(site)
+    return SuffixEngine(model, place, [build("linear", place.check(model), 4, 1, seed=1)], **options)
+
+
+def test_what_all_prompts_begin_with_is_kept_once(both, decoder, prompts):
+    model = decoder("llama")
+    pairs, apart = prompts(shared=20), prompts(shared=20)
+    generator = torch.Generator().manual_seed(1)
+    apart = replace(apart, base_ids=torch.randint(3, 40, apart.base_ids.shape, generator=generator))
+    alike, each = (engine_at(model).prepare(one).kept for one in (pairs, apart))
+    assert (alike.shared, each.shared) == (20, 0)
+    token = 4 * 2 * 16  # one layer above the site, with two heads of 8 for keys and for values
+    assert each.nbytes - alike.nbytes == (len(pairs) - 1) * 20 * token
+    check_equal(both, model, Site("block_output", 1), pairs)
+
+
+def test_bases_are_shared_counted_and_let_go(decoder, prompts):
+    pairs, model = prompts(), decoder("gpt2")
+    engine = engine_at(model)
+    first = engine.prepare(pairs)
+    assert engine.prepare(pairs.with_permuted_sources(torch.Generator().manual_seed(0))).kept is first.kept
+    tight = engine_at(model, cache_bytes=int(1.5 * first.kept.nbytes))
+    kept = tight.prepare(pairs)
+    assert kept.kept is not None
+    assert tight.prepare(prompts(seed=1)).kept is None
+    del kept
+    assert tight.prepare(prompts(seed=1)).kept is not None
+    assert engine_at(model, cache_bytes=0).prepare(pairs).kept is None
+
+
+@pytest.mark.parametrize("site", ["block_output:1", "attention_value_output:1.2"])
+def test_in_bfloat16_the_routes_agree(both, decoder, prompts, site):
+    model, place = decoder("qwen3").to(torch.bfloat16), Site.of(site)
+    assert SuffixEngine.supports(model, place, [])
+    interventions, pairs = [build("low_rank", place.check(model), 4, 1, seed=1)], prompts(n=48, tokens_each=2)
+    slow, fast = (
+        both.measured(kind(model, place, interventions), pairs, torch.arange(48))
+        for kind in (PyveneEngine, SuffixEngine)
+    )
+    torch.testing.assert_close(fast[0], slow[0], atol=0.05, rtol=0.05)
+    assert (fast[1] == slow[1]).float().mean() > 0.9
+    assert torch.nn.functional.cosine_similarity(fast[2], slow[2], dim=0) > 0.98
+
+
+def test_a_model_that_looks_ahead_is_left_to_pyvene_and_that_is_said_once(decoder, caplog):
+    model = decoder("bert")
+    assert not SuffixEngine.supports(model, Site("block_output", 1), [])
+    assert not SuffixEngine.supports(model, Site("block_output", 1), [])
+    said = [record.message for record in caplog.records if "is not run on from block_output:1" in record.message]
+    assert len(said) == 1
+    assert "a search takes pyvene" in said[0]
+    assert engine_for(model, Site("block_output", 1), [build("linear", 32, 4, 1, 0)]).name == "pyvene"
 
 
 def test_stacked_alignments_end_as_each_does_alone(both):
