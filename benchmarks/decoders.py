@@ -1,16 +1,22 @@
-"""The alignment search over decoders of transformers: the suffix engine against pyvene, and what it keeps.
+"""The alignment search over decoders of transformers: the suffix engine against pyvene, what it keeps, and a sweep.
 
-Run: python -m benchmarks.decoders   (`OMP_NUM_THREADS` sets the threads)
+Run: python -m benchmarks.decoders [step] [sweep]
+
+Times are CPU time of one thread: a step of pyvene's takes so long that other work on a machine would blur the ratio.
 """
 
-import os
+import runpy
+import sys
+from pathlib import Path
+from time import process_time
 
 import torch
 import transformers as hf
 from torch import nn
 
 from benchmarks.alignment import DEVICE, stepper
-from benchmarks.timing import THREADS, best, report
+from benchmarks.timing import best, report
+from numsym.alignment import Hypothesis
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.engines.transformer import TransformerEngine
@@ -18,7 +24,8 @@ from numsym.alignment.functions import build
 from numsym.alignment.pairs import Pairs, interchange_pairs
 from numsym.models import TransformerConfig, TransformerLM, load
 from numsym.models.site import Site
-from numsym.tasks import MultiObject
+from numsym.studies import site_sweep
+from numsym.tasks import AdditionPrompts, MultiObject
 
 LAYERS, WIDTH, VOCAB, TOKENS, BATCH, REPEATS = 12, 768, 50257, 64, 16, 3
 SITE = Site("block_output", 6)
@@ -63,7 +70,7 @@ def against_pyvene(model: nn.Module, before: int, target: float) -> dict[str, st
     for kind in (SuffixEngine, PyveneEngine):
         engine = kind(model, SITE, [build("low_rank", WIDTH, 16, 1, 0).to(DEVICE)])
         steps[kind.__name__] = stepper(engine, [engine.prepare(pairs)], [rows])
-    times = best(steps, REPEATS)
+    times = best(steps, REPEATS, process_time)
     ours, other = (1e3 * times[kind.__name__] for kind in (SuffixEngine, PyveneEngine))
     where = "the last token" if before == 0 else f"{before} tokens before the last"
     row = {"work": f"search step, GPT-2 {LAYERS} x {WIDTH}, {TOKENS} tokens, {SITE}, low_rank 16, exchange at {where}"}
@@ -95,7 +102,7 @@ def against_packed(layers: int = 6, width: int = 256, batch: int = 128) -> dict[
     for kind, model in ((SuffixEngine, decoder(layers, width, task.vocab_size)), (TransformerEngine, own)):
         engine = kind(model, site, [build("linear", width, 16, 1, 0).to(DEVICE)])
         steps[kind.__name__] = stepper(engine, [engine.prepare(pairs)], [torch.arange(batch)])
-    times = best(steps, 2 * REPEATS)
+    times = best(steps, 2 * REPEATS, process_time)
     ours, other = (1e3 * times[kind.__name__] for kind in (SuffixEngine, TransformerEngine))
     row = {
         "work": f"search step, {layers} x {width}, {batch} counting pairs, against the packed engine of numsym's own"
@@ -103,18 +110,57 @@ def against_packed(layers: int = 6, width: int = 256, batch: int = 128) -> dict[
     return {**row, "ours ms": ours, "other ms": other, "ratio": other / ours, "target": "-"}
 
 
+def sweep(layers: int = LAYERS, width: int = 256, tokens: int = 10, steps: int = 20) -> list[dict[str, str | float]]:
+    """Rows: a map of all layers by ten tokens of a prompt, and half of the layers; pyvene's from a few of its cells."""
+    example = Path(__file__).parents[1] / "examples" / "huggingface.py"
+    tokenizer = runpy.run_path(str(example), run_name="example")["own_tokenizer"]()
+    task = AdditionPrompts(tokenizer=tokenizer, largest=9, shots=3)
+    model, end = decoder(layers, width, task.vocab_size), task.vocabulary.prompt_length
+    asked = {"sum": Hypothesis("prompt_sum", "sum", "low_rank", 16)}
+
+    def seconds(sites: list[Site], where: list[int], engine: str) -> float:
+        started = process_time()
+        site_sweep(
+            model,
+            task,
+            asked,
+            sites=sites,
+            tokens=where,
+            search={"max_steps": steps, "batch_size": BATCH, "check_every": steps},
+            pairs={"train": 64, "validation": 32, "test": 32},
+            controls=("floor",),
+            engine=engine,
+        )
+        return process_time() - started
+
+    whole, last = [Site("block_output", layer) for layer in range(layers)], list(range(end - tokens, end))
+    few = [whole[0], whole[layers // 2], whole[-1]]
+    seconds(few[:1], last[:1], "auto")
+    cells, half, all_of_it = len(whole) * tokens, seconds(whole[::2], last, "auto"), seconds(whole, last, "auto")
+    pyvene = seconds(few, [last[0], last[-1]], "pyvene") * cells / 6
+    shape = f"{layers} layers x {tokens} tokens of {end}, width {width}, {steps} steps a cell"
+    row: dict[str, str | float] = {"work": "", "ours ms": 1e3 * all_of_it}
+    return [
+        {**row, "work": f"sweep, {shape}", "other ms": 1e3 * pyvene, "ratio": pyvene / all_of_it, "target": "-"},
+        {
+            **row,
+            "work": "all of its layers, half of them",
+            "other ms": 1e3 * half,
+            "ratio": all_of_it / half,
+            "target": "2",
+        },
+    ]
+
+
 def main() -> None:
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", THREADS)))
-    model = decoder()
-    report(
-        "decoders",
-        [
-            against_pyvene(model, 0, 30),
-            against_pyvene(model, 8, 10),
-            kept_of_shared(model),
-            against_packed(),
-        ],
-    )
+    torch.set_num_threads(1)
+    asked, rows = sys.argv[1:] or ["step", "sweep"], []
+    if "step" in asked:
+        model = decoder()
+        rows += [against_pyvene(model, 0, 30), against_pyvene(model, 8, 10), kept_of_shared(model), against_packed()]
+    if "sweep" in asked:
+        rows += sweep()
+    report("decoders", rows, whole=len(asked) > 1)
 
 
 if __name__ == "__main__":

@@ -118,8 +118,8 @@ def align_many(
         search: a `SearchSettings`, or some of its fields, such as `{"max_steps": 500}`.
         pairs: a `PairCounts`, or some of its fields: how many to train on, to stop by, and to measure on.
         controls: True for all of `numsym.alignment.controls.CONTROLS`, False for none, or their names.
-        engine: "resumed" (fast: recurrent models, and transformers trained here), "pyvene" (any, the reference), or
-            "auto".
+        engine: "resumed" (fast: recurrent models, transformers trained here, and any decoder of transformers that can
+            be run on from the site), "pyvene" (any, the reference), or "auto".
         run: where the results are kept: those that are there are read, the others are searched for together.
         on_check: called with the index of a hypothesis and each record of its search.
 

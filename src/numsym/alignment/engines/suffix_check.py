@@ -1,6 +1,7 @@
 """Whether a model that is run on from a site does what it does as a whole: one comparison of a few rows."""
 
 from contextlib import ExitStack
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,6 +17,10 @@ ROWS = ((24, 11), (17, 15), (21, 4))
 SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "image_token_id", "image_token_index", "audio_token_id")
 
 
+_KNOWN: "WeakKeyDictionary[nn.Module, dict[tuple[object, ...], str | None]]" = WeakKeyDictionary()
+"""What was found of a model: a sweep asks again at each token."""
+
+
 def reason_against(model: nn.Module, site: Site) -> str | None:
     """Why a model cannot be run on from a site; None where it can.
 
@@ -23,6 +28,14 @@ def reason_against(model: nn.Module, site: Site) -> str | None:
         model: in any mode; it is left as it was.
         site: one of its own.
     """
+    known, first = _KNOWN.setdefault(model, {}), next(model.parameters())
+    key = site, first.dtype, first.device, getattr(getattr(model, "config", None), "_attn_implementation", None)
+    if key not in known:
+        known[key] = _reason(model, site)
+    return known[key]
+
+
+def _reason(model: nn.Module, site: Site) -> str | None:
     modes = [(part, part.training) for part in model.modules()]
     try:
         model.eval()
