@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym.alignment.engines.suffix_model import CutModel, See, seeing
+from numsym.alignment.engines.suffix_hooks import See, seeing
+from numsym.alignment.engines.suffix_model import CutModel
 from numsym.models.logits import model_inputs
 from numsym.models.site import Site
 
