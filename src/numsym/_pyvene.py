@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from numsym._tables import (
+    HEAD,
     SPLIT_HEADS,
     Component,
     by_head,
@@ -20,6 +21,7 @@ from numsym._tables import (
     component_width,
     components_of,
     faults,
+    heads_of,
     layers_with,
     observed,
     part_of,
@@ -33,6 +35,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     import pyvene as pv
 
 __all__ = [
+    "HEAD",
     "SPLIT_HEADS",
     "Component",
     "Intervenable",
@@ -43,6 +46,7 @@ __all__ = [
     "components_of",
     "faults",
     "frozen",
+    "heads_of",
     "intervenable",
     "layers_with",
     "load",
@@ -85,6 +89,15 @@ class Intervenable(pv.IntervenableModel):
             for key in keys if source is not None else ():
                 self._check_ran(key)
         return handlers
+
+    def _gather_intervention_output(self, output: Any, key: str, locations: Any) -> Any:
+        found = super()._gather_intervention_output(output, key, locations)
+        # One head at one position is one vector, not a sequence of one, whose subspaces pyvene would mix up by row.
+        return found[:, 0] if self.representations[key].unit == "h.pos" and found.shape[1:3] == (1, 1) else found
+
+    def _scatter_intervention_output(self, output: Any, value: Tensor, key: str, locations: Any) -> Any:
+        value = value[:, None] if self.representations[key].unit == "h.pos" and value.ndim == 3 else value
+        return super()._scatter_intervention_output(output, value, key, locations)
 
     def _check_ran(self, key: str) -> None:
         component, width = self.representations[key].component, self.interventions[key].embed_dim

@@ -340,14 +340,36 @@ def by_head(model: nn.Module, component: str) -> bool:
     return any(split is modeling_utils.split_head_and_permute for split, _ in splits)
 
 
-def component_features(model: Any, component: str, width: int) -> slice:
+HEAD = "head_"
+"""Before the name of a component in pyvene's tables: the same, by head."""
+
+
+def heads_of(model: nn.Module, component: str) -> int:
+    """How many heads a component has side by side, where pyvene takes it by head; else 0."""
+    if HEAD + component not in _table(model) or HEAD + component in faults(model):
+        return 0
+    split = next(number for kind, number in _table(model)[HEAD + component][2:] if kind is SPLIT_HEADS[0][0])
+    if isinstance(split, str):
+        split = modeling_utils.get_dimension_by_component(type(model), model.config, split)
+    return int(split)
+
+
+def component_features(model: Any, component: str, width: int, head: int | None = None) -> slice:
     """Which coordinates a component is of what its module holds, `width` of them: all, or a part as pyvene splits it.
+
+    Args:
+        model: registered.
+        component: one of its own.
+        width: of what its module holds.
+        head: one of the component's heads alone.
 
     Raises:
         ModelMismatchError: they do not lie side by side.
     """
     coordinates = torch.arange(width)[None, None]
-    part = modeling_utils.output_to_subcomponent(coordinates, component, type(model), model.config).flatten()
+    name = component if head is None else HEAD + component
+    part = modeling_utils.output_to_subcomponent(coordinates, name, type(model), model.config)
+    part = (part if head is None else part[:, head]).flatten()
     start, stop = int(part[0]), int(part[-1]) + 1
     if part.tolist() != list(range(start, stop)):
         raise ModelMismatchError(f"component {component!r} of {type(model).__name__} is not a range of coordinates")

@@ -110,3 +110,44 @@ def test_a_half_precision_search_runs_with_all_its_controls(tokenizer):
     )  # fmt: skip
     assert len(found.controls) == 5
     assert set(found.test.by_base_count) <= set(range(1, 6))
+
+
+@pytest.mark.parametrize("name", ["gpt2", "qwen3"])
+def test_heads_tokens_and_several_places_are_searched_saved_and_loaded(name, task, tmp_path, generator):
+    model, tokens = small(name), ["operator", "last"]
+    asked = {
+        "program": "prompt_operands",
+        "variable": ["first", "second"],
+        "alignment": "orthogonal",
+        "subspace_dim": 2,
+    }
+    for number, site in enumerate(["attention_value_output:1.2", ["block_output:0", "mlp_output:1"]]):
+        options = asked | QUICK | {"site": site, "positions": tokens}
+        found, reference = (align(model, task, engine=engine, **options) for engine in ("resumed", "pyvene"))
+        assert (found.site, found.tokens) == (Site.of(site), ("operator", "last"))
+        assert [r["loss"] for r in found.records] == pytest.approx([r["loss"] for r in reference.records], rel=1e-3)
+        assert found.controls == reference.controls
+        found.save_pyvene(tmp_path / str(number))
+        plain = pv.IntervenableModel.load(str(tmp_path / str(number)), model)
+        pairs = interchange_pairs(
+            task, task.program("prompt_operands"), ("first",), 8, positions=tokens, generator=generator
+        )
+        call = (
+            model_inputs(model, pairs.base_ids, pairs.base_mask),
+            [model_inputs(model, pairs.source_ids, pairs.source_mask)],
+            found.site.locations(pairs.source_places, pairs.base_places),
+        )
+        want = found.intervenable()(*call)[1].logits
+        assert not torch.allclose(want, model(**call[0]).logits)
+        torch.testing.assert_close(plain(*call)[1].logits, want)
+        assert AlignmentResult.load(tmp_path / str(number), model).to_dict() == found.to_dict()
+
+
+def test_an_exchange_at_an_operand_is_scored_by_the_variable_before_the_answer(task):
+    pairs = interchange_pairs(task, task.program("prompt_operands"), ("first",), 50, positions=["a"])
+    a, b, answer = task.vocabulary.places
+    assert pairs.base_places.tolist() == [[a]] * 50
+    assert pairs.base_at.tolist() == [answer - 1] * 50
+    said = task.vocabulary.read(2, pairs.base_ids[:, answer])
+    other = task.vocabulary.read(0, pairs.source_ids[:, a]) + task.vocabulary.read(1, pairs.base_ids[:, b])
+    assert torch.equal(said, other)

@@ -111,7 +111,7 @@ def test_what_does_not_work_is_not_listed():
     ):
         Site("key_output", 1).check(grouped)
     with pytest.raises(
-        InvalidArgumentError, match=r"site='head_query_output:1' is not allowed: .*give 'query_output' for"
+        InvalidArgumentError, match=r"site='head_query_output:1' is not allowed: .*such as 'query_output:1.0', or"
     ):
         Site("head_query_output", 1).check(grouped)
 

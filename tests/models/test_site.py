@@ -3,12 +3,25 @@ import pytest
 from numsym.alignment.functions import build
 from numsym.models import RecurrentConfig, RecurrentLM, TransformerConfig, TransformerLM
 from numsym.models.site import Site, sites_named, state_sites
+from numsym.results import plain, rebuilt
 
 
 def test_sites_read_as_component_and_layer():
     assert Site.of("state") == Site("state", 0)
     assert Site.of("state_1:2") == Site("state_1", 2)
     assert Site.of(Site("state", 1)) == Site("state", 1)
+
+
+def test_heads_and_several_places_are_sites_too():
+    head = Site("attention_value_output", 5, 3)
+    assert Site.of("attention_value_output:5.3") == Site.of("head_attention_value_output:5.3") == head
+    both = Site.of(["block_output:4", head])
+    assert both == Site.of("block_output:4+attention_value_output:5.3") == Site.of(str(both))
+    assert both.parts == (Site("block_output", 4), head)
+    assert rebuilt(Site, plain(both)) == both
+    for name in ("query_output:5.", "query_output:.3", "query_output:5.3.1", "block_output:4+block_output:4", []):
+        with pytest.raises(ValueError, match=r"site=.* is not allowed"):
+            Site.of(name)
 
 
 def test_a_site_knows_its_width_and_what_there_is_instead():
@@ -38,6 +51,29 @@ def test_sites_are_named_one_by_one_or_by_component(transformer):
         sites_named(transformer, ["mlp"])
     with pytest.raises(ValueError, match=r"sites=\[\] is not allowed"):
         sites_named(transformer, [])
+    heads = sites_named(transformer, ["head_query_output", ["block_input", "block_output"]])
+    assert [str(site) for site in heads] == [
+        *(f"query_output:{layer}.{head}" for layer in range(2) for head in range(2)),
+        "block_input:0+block_output:0",
+    ]
+
+
+def test_a_head_that_there_is_not_is_said(transformer):
+    assert Site.of("query_output:1.1").check(transformer) == 6
+    with pytest.raises(ValueError, match=r"'query_output:1.2' is not allowed: its heads are 0\.\.1 in TransformerLM"):
+        Site.of("query_output:1.2").check(transformer)
+    with pytest.raises(ValueError, match=r"'mlp_output:1\.0' is not allowed: it does not hold heads side by side"):
+        Site.of("mlp_output:1.0").check(transformer)
+    with pytest.raises(ValueError, match=r"layer=2 is not allowed.*layers are 0\.\.1"):
+        Site.of("query_output:2.0").check(transformer)
+    with pytest.raises(ValueError, match="unknown component of TransformerLM 'quer'"):
+        Site.of("quer:1.0").check(transformer)
+
+
+def test_places_that_share_a_map_are_equally_wide(transformer):
+    assert Site.of("block_output:0+mlp_output:1").check(transformer) == 12
+    with pytest.raises(ValueError, match=r"equally wide, and block_output:0 is 12, query_output:0\.1 is 6"):
+        Site.of("block_output:0+query_output:0.1").check(transformer)
 
 
 def test_a_position_hands_on_its_states_or_the_residual_stream(transformer):

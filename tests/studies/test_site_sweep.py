@@ -1,5 +1,7 @@
 import importlib
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,11 +10,18 @@ import torch
 
 from numsym import Run, align_many
 from numsym.alignment import Hypothesis, PairCounts, Site, measured_pairs, right_of
-from numsym.models import RecurrentConfig, RecurrentLM, TransformerConfig, TransformerLM, counting_transformer
+from numsym.models import (
+    RecurrentConfig,
+    RecurrentLM,
+    TransformerConfig,
+    TransformerLM,
+    counting_transformer,
+    load,
+)
 from numsym.storage import read_json
 from numsym.studies import site_sweep
 from numsym.studies.site_sweep import FEW, SiteSweep
-from numsym.tasks import MultiObject, Parity
+from numsym.tasks import AdditionPrompts, MultiObject, Parity
 
 TASK = MultiObject(counts=range(1, 5), held_out=())
 ASKED = {name: Hypothesis(variable=name, subspace_dim=4) for name in ("count", "phase")}
@@ -126,3 +135,49 @@ def test_the_cells_are_the_shares_of_the_map(sweep):
         assert axes.get_title() == name
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [str(site) for site in sweep.sites]
     plt.close(figure)
+
+
+def prompts(task_of):
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "huggingface.py"), run_name="example")
+    zoo = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))
+    return load(zoo["small"]("gpt2")), task_of(tokenizer=example["own_tokenizer"](), largest=4, shots=1)
+
+
+def test_each_token_of_a_prompt_has_a_search_of_its_own(tmp_path):
+    model, task = prompts(AdditionPrompts)
+    asked = {"first": Hypothesis("prompt_operands", "first", subspace_dim=4)}
+    options = OPTIONS | {"sites": ["block_output:1", "attention_value_output:2.3"]}
+    with Run(tmp_path / "run", track=False, quiet=True) as run:
+        sweep = site_sweep(model, task, asked, tokens="all", run=run, **options)
+    a, _, answer = task.vocabulary.places
+    assert sweep.tokens == tuple(range(a, answer))
+    assert sweep.written == ("a", "+", "b", "=")
+    (alone,) = align_many(model, task, asked, site="attention_value_output:2.3", positions=[a + 1], **{
+        name: value for name, value in options.items() if name != "sites"
+    })  # fmt: skip
+    there = sweep.at("first", a + 1)[Site("attention_value_output", 2, 3)]
+    assert there.to_dict() == alone.to_dict()
+    assert sweep.map("first")[there.site][a + 1] == there.test.iia
+    assert SiteSweep.from_dict(read_json(tmp_path / "run" / "results.json")) == sweep
+    figure = sweep.figure()
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == [
+        f"{text}\n{token}" for text, token in zip(sweep.written, sweep.tokens, strict=True)
+    ]
+    drawn = figure.axes[0].images[0].get_array()
+    assert drawn.tolist() == [[share.value for share in row.values()] for row in sweep.map("first").values()]
+    plt.close(figure)
+
+
+def test_tokens_go_by_the_names_of_the_task(tmp_path):
+    model, task = prompts(AdditionPrompts)
+    asked = {"sum": Hypothesis("prompt_sum", "sum", subspace_dim=4)}
+    sweep = site_sweep(model, task, asked, sites=["block_output:0"], tokens=["operator", "last"], **OPTIONS)
+    assert sweep.written == ("+", "=")
+    assert [one.tokens for one in sweep.results["sum"]] == [("operator",), ("last",)]
+    for changes, message in (
+        ({"tokens": ["equals"]}, "unknown position of addition_prompts 'equals': choose one of a, b, last, operator"),
+        ({"tokens": [40]}, "40 is outside of the shortest trial"),
+        ({"tokens": [1], "positions": {"sum": 1}}, "not allowed together with tokens"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            site_sweep(model, task, asked, run=Run(tmp_path / "run", track=False, quiet=True), **OPTIONS | changes)

@@ -8,6 +8,7 @@ from torch import nn
 
 from numsym._pyvene import frozen
 from numsym.alignment.controls import CONTROLS
+from numsym.alignment.drawing import check_positions
 from numsym.alignment.engines.choice import engine_names
 from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, named
 from numsym.alignment.one_model import OneModel
@@ -39,7 +40,7 @@ def align(
     variable: str | Sequence[str] | None = None,
     alignment: str | None = None,
     subspace_dim: int | None = None,
-    site: str | Site = "state",
+    site: str | Site | Sequence[str | Site] = "state",
     positions: Positions | None = None,
     search: Options[SearchSettings] = None,
     pairs: Options[PairCounts] = None,
@@ -89,7 +90,7 @@ def align_many(
     task: Task,
     hypotheses: Hypotheses | None = None,
     *,
-    site: str | Site = "state",
+    site: str | Site | Sequence[str | Site] = "state",
     positions: Positions | None = None,
     search: Options[SearchSettings] = None,
     pairs: Options[PairCounts] = None,
@@ -109,13 +110,16 @@ def align_many(
         task: what the model does.
         hypotheses: what to search for, in a list, or by the names that a run keeps them under; the task's own if not
             given.
-        site: where to intervene, "component" or "component:layer".
-        positions: intervene only where these variables have these values, such as `{"phase": 1, "count": (1, 10)}`.
+        site: where to intervene, "component", "component:layer" or "component:layer.head"; or several of these, which
+            are exchanged together, by one map.
+        positions: intervene only where these variables have these values, such as `{"phase": 1, "count": (1, 10)}`; or
+            at these tokens of every trial, together and by one map, by index or by the task's names: `[2, "last"]`.
+            Then the program's variable is exchanged at the last of them, or where the task next allows it.
         search: a `SearchSettings`, or some of its fields, such as `{"max_steps": 500}`.
         pairs: a `PairCounts`, or some of its fields: how many to train on, to stop by, and to measure on.
         controls: True for all of `numsym.alignment.controls.CONTROLS`, False for none, or their names.
-        engine: "resumed" (fast: recurrent models, and transformers trained here), "pyvene" (any, the reference), or
-            "auto".
+        engine: "resumed" (fast: recurrent models, transformers trained here, and any decoder of transformers that can
+            be run on from the site), "pyvene" (any, the reference), or "auto".
         run: where the results are kept: those that are there are read, the others are searched for together.
         on_check: called with the index of a hypothesis and each record of its search.
 
@@ -130,7 +134,7 @@ def _aligned(
     model: nn.Module,
     task: Task,
     hypotheses: Mapping[str, Hypothesis],
-    site: str | Site,
+    site: str | Site | Sequence[str | Site],
     positions: Positions | None,
     search: Options[SearchSettings],
     pairs: Options[PairCounts],
@@ -144,6 +148,7 @@ def _aligned(
     if "untrained" in wanted:
         check_twin(model)
     check_vocabulary(model, task)
+    check_positions(task, positions)
     places = {name: Site.of(one.site or site) for name, one in hypotheses.items()}
     checked = {name: one.checked(task, places[name].check(model)) for name, one in hypotheses.items()}
     subjects = {place: OneModel(model, task, place, counts, positions, engine) for place in places.values()}

@@ -9,6 +9,7 @@
 | neurons | k single neurons exchanged, those that a linear probe for the variable weighs most | what no map reaches |
 """
 
+import einops
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -30,29 +31,41 @@ CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 @torch.no_grad()
 def states_at(
     model: nn.Module, site: Site, pairs: Pairs
-) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "batch hidden"]]:
-    """The site's values where bases and sources meet."""
+) -> tuple[Float[Tensor, "row hidden"], Float[Tensor, "row hidden"]]:
+    """The site's values where bases and sources meet; one place after the other where several are exchanged together."""
     found: list[tuple[Tensor, Tensor]] = []
     for start in range(0, len(pairs), CHUNK):
         part = pairs.rows(slice(start, start + CHUNK)).to(device_of(model))
-        longest = int(part.base_at.max()) + 1
+        longest = int(part.base_places.max()) + 1
         base = model_inputs(model, part.base_ids[:, :longest], part.base_mask[:, :longest])
-        sides = (base, part.base_at), (model_inputs(model, part.source_ids, part.source_mask), part.source_at)
-        rows = torch.arange(len(part), device=part.base_at.device)
-        values = [activations(model, site, inputs)[rows, at].reshape(len(part), -1).float() for inputs, at in sides]
+        given = model_inputs(model, part.source_ids, part.source_mask)
+        sides = (base, part.base_places), (given, part.source_places)
+        rows = torch.arange(len(part), device=part.base_at.device)[:, None]
+        values = [
+            torch.stack([activations(model, one, inputs)[rows, at].float() for one in site.parts]).flatten(3)
+            for inputs, at in sides
+        ]
         found.append((values[0], values[1]))
-    return torch.cat([base for base, _ in found]), torch.cat([source for _, source in found])
+    base_values, source_values = (torch.cat([side[i] for side in found], 1) for i in (0, 1))
+    return _by_place(base_values), _by_place(source_values)
+
+
+def _by_place(values: Float[Tensor, "site batch token hidden"]) -> Float[Tensor, "row hidden"]:
+    return einops.rearrange(values, "site batch token hidden -> (site token batch) hidden")
 
 
 @torch.no_grad()
 def site_values(
     model: nn.Module, site: Site, pairs: Pairs
 ) -> tuple[Float[Tensor, "batch hidden"], Int[Tensor, "batch"]]:
-    """The site's values at the sources' positions, and the variable's values there."""
+    """The site's values at the sources' positions, side by side where there are several, and the variable's there."""
     pairs = pairs.to(device_of(model))
-    states = activations(model, site, model_inputs(model, pairs.source_ids, pairs.source_mask))
-    rows = torch.arange(len(pairs), device=states.device)
-    return states[rows, pairs.source_at].reshape(len(pairs), -1).float(), pairs.source_value
+    inputs, found = model_inputs(model, pairs.source_ids, pairs.source_mask), []
+    rows = torch.arange(len(pairs), device=pairs.source_at.device)[:, None]
+    for part in site.parts:
+        states = activations(model, part, inputs)
+        found.append(states[rows.to(states.device), pairs.source_places.to(states.device)].flatten(1).float())
+    return torch.cat([one.to(found[0].device) for one in found], 1), pairs.source_value
 
 
 def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k: int) -> Bool[Tensor, "batch"]:
@@ -65,7 +78,8 @@ def probe_weights(model: nn.Module, site: Site, training: Pairs) -> Float[Tensor
     """How much each neuron weighs in a least-squares probe for the variable.
 
     The probe predicts the variable from standardised states of the training pairs' sources; a neuron's weight is the
-    absolute value of its coefficient, so weights compare across neurons.
+    absolute value of its coefficient, so weights compare across neurons; where several places are exchanged together,
+    it is the sum over them.
     """
     states, values = site_values(model, site, training.rows(slice(0, 4000)))
     spread = states.std(0)
@@ -73,7 +87,7 @@ def probe_weights(model: nn.Module, site: Site, training: Pairs) -> Float[Tensor
     target = values.double() - values.double().mean()
     ridge = 1e-3 * len(states) * torch.eye(states.shape[1], dtype=torch.float64, device=states.device)
     weights = torch.linalg.solve(standard.double().mT @ standard.double() + ridge, standard.double().mT @ target)
-    return weights.abs()
+    return weights.abs().view(-1, site.check(model)).sum(0)
 
 
 @torch.no_grad()

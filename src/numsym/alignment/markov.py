@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym._pyvene import frozen, locations
+from numsym._pyvene import frozen
 from numsym.alignment.engines.pyvene import Whole, device_of
 from numsym.alignment.pairs import Pairs, told_apart
 from numsym.alignment.search import right
@@ -149,12 +149,12 @@ Tokens = tuple[Int[Tensor, "batch _"], Bool[Tensor, "batch _"], Int[Tensor, "bat
 
 def exchanged_logits(exchange: Whole, base: Tokens, source: Tokens) -> Float[Tensor, "batch pos vocab"]:
     """Logits of the base, with the source's values at their positions."""
-    (ids, mask, at), (source_ids, source_mask, source_at), n = base, source, len(exchange.sites)
-    inputs = model_inputs(exchange.model, ids, mask)
-    if exchange.intervenable is None:
+    (ids, mask, at), (source_ids, source_mask, source_at) = base, source
+    inputs, intervenable = model_inputs(exchange.model, ids, mask), exchange.intervenable(1)
+    if exchange.site is None or intervenable is None:
         return exchange.model(**inputs)["logits"].float()
     given = model_inputs(exchange.model, source_ids, source_mask)
-    _, output = exchange.intervenable(inputs, [given] * n, locations(source_at, at, n))
+    _, output = intervenable(inputs, [given], exchange.site.locations(source_at[:, None], at[:, None]))
     return logits_of(output).float()
 
 

@@ -153,9 +153,9 @@ def _token(task: str, token: str | None) -> str:
 
 def _layer(site: Site) -> int:
     """The block whose output the site is."""
-    if site.component == "block_output":
+    if site == Site("block_output", site.layer):
         return site.layer
-    if site.component == "block_input" and site.layer > 0:
+    if site == Site("block_input", site.layer) and site.layer > 0:
         return site.layer - 1
     raise InvalidArgumentError(
         f"site={str(site)!r} is not allowed: MIB names the residual stream after a block; align at 'block_output:LAYER'"

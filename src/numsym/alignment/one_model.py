@@ -1,6 +1,6 @@
 """One model at a site: the usual subject of a search, and how what was found in it is measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -51,7 +51,12 @@ class OneModel:
     def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]]) -> Engine:
         """Fresh alignments in the engine that was asked for, or in the first that supports them."""
         made = [self.fresh(h) for h in hypotheses]
-        return engine_for(self.model, self.site, made, self.route)
+        return engine_for(self.model, self.site, made, self.route, bool(self.tokens))
+
+    @property
+    def tokens(self) -> tuple[int | str, ...]:
+        """At which tokens the model's values are exchanged, where that is said."""
+        return () if self.positions is None or isinstance(self.positions, Mapping) else tuple(self.positions)
 
     def fresh(self, h: Hypothesis) -> pv.TrainableIntervention:
         """A hypothesis' alignment before the search, on the model's device."""
@@ -80,8 +85,10 @@ class OneModel:
         pairs = pairs.rows(slice(0, SEEN)).to(device)
         base, source = states_at(self.model, self.site, pairs)
 
+        places = len(base) // len(pairs)
+
         def values(state: State) -> Tensor:
-            return torch.stack([state[name] for name in program.variables], 1)
+            return torch.stack([state[name] for name in program.variables], 1).repeat(places, 1)
 
         blocks = [tuple(program.variables.index(name) for name in program.block(one)) for one in h.variables]
         return Seen(
@@ -90,7 +97,7 @@ class OneModel:
             base_values=values(pairs.base_state),
             source_values=values(pairs.source_state),
             wanted=values(pairs.state),
-            block=pairs.block,
+            block=pairs.block.repeat(places),
             blocks=tuple(blocks),
             names=program.variables,
         )
@@ -149,6 +156,7 @@ class OneModel:
             tokens_off=None if free is None else free.off,
             controls=dict(found.controls),
             records=found.progress.records,
+            tokens=self.tokens,
             model_hash=weights,
             intervention=found.intervention,
             model=self.model,

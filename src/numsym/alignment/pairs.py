@@ -1,5 +1,6 @@
 """Interchange pairs: two inputs, where to exchange which variable, and what follows then ([N] section 3.3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +36,8 @@ class Pairs:
         variables: the blocks, by name; a name, or "full".
         base_state, source_state: every variable of the program by name, (batch,) each: what the base had before the
             exchange, and what the source has; empty in pairs that are not from `interchange_pairs`.
+        base_tokens, source_tokens: (batch, token) where the model's values are exchanged together, if not at `base_at`
+            and `source_at` alone; see `base_places`.
     """
 
     base_ids: Int[Tensor, "batch pos"]
@@ -54,6 +57,18 @@ class Pairs:
     variables: tuple[str, ...]
     base_state: State = field(default_factory=dict)
     source_state: State = field(default_factory=dict)
+    base_tokens: Int[Tensor, "batch token"] | None = None
+    source_tokens: Int[Tensor, "batch token"] | None = None
+
+    @property
+    def base_places(self) -> Int[Tensor, "batch token"]:
+        """Where the model's values are exchanged, one column for each position exchanged together."""
+        return self.base_at[:, None] if self.base_tokens is None else self.base_tokens
+
+    @property
+    def source_places(self) -> Int[Tensor, "batch token"]:
+        """Where each of them comes from."""
+        return self.source_at[:, None] if self.source_tokens is None else self.source_tokens
 
     def __len__(self) -> int:
         return len(self.base_at)
@@ -78,9 +93,11 @@ class Pairs:
     def with_permuted_sources(self, generator: torch.Generator) -> "Pairs":
         """The same bases and counterfactuals with each other's sources: nothing in a source tells what follows."""
         order = torch.randperm(len(self), generator=generator).to(self.base_at.device)
-        names = ("source_ids", "source_mask", "source_at", "source_value", "source_counts")
+        names = ("source_ids", "source_mask", "source_at", "source_value", "source_counts", "source_tokens")
+        sides = {name: getattr(self, name) for name in names}
         state = {name: values[order] for name, values in self.source_state.items()}
-        return replace(self, source_state=state, **{name: getattr(self, name)[order] for name in names})
+        moved = {name: side[order] for name, side in sides.items() if side is not None}
+        return replace(self, source_state=state, **moved)
 
     def without(self, seen: "Pairs") -> "Pairs":
         """Those pairs whose prefixes, positions and exchanged variable are not among `seen`'s."""
@@ -136,7 +153,9 @@ def interchange_pairs(
         variables: the blocks.
         n: how many pairs.
         split: of both trials.
-        positions: intervene only where these variables have these values, in base and source.
+        positions: intervene only where these variables have these values, in base and source; or exchange the model's
+            values at these tokens, all together, and the program's variable at the last of them, or after it where the
+            task allows it only there.
         generator: the source of randomness; its device is where the pairs are made.
         source: where the sources come from, if not from `task` and `program`: another task and its program, which has
             the variables too.
@@ -150,7 +169,9 @@ def interchange_pairs(
     blocks, giving = [program.block(variable) for variable in variables], source or (task, program)
     for name in dict.fromkeys(name for names in blocks for name in names):
         check_name("variable of the source's program", name, giving[1].variables)
-    base, given, block = draw_pairs((task, program), giving, blocks, n, split, positions or {}, generator)
+    base, given, block = draw_pairs(
+        (task, program), giving, blocks, n, split, {} if positions is None else positions, generator
+    )
     state, changed = _exchanged(blocks, block, base.state, given.state)
     source_mask = torch.arange(given.input_ids.shape[1], device=given.at.device) <= given.at[:, None]
     return Pairs(
@@ -169,6 +190,11 @@ def interchange_pairs(
         variables=variables,
         base_state={name: base.state[name] for name in program.variables},
         source_state={name: given.state[name] for name in giving[1].variables},
+        **(
+            {}
+            if isinstance({} if positions is None else positions, Mapping)
+            else {"base_tokens": base.tokens, "source_tokens": given.tokens}
+        ),
     ).rows(slice(None))
 
 

@@ -71,6 +71,8 @@ class AlignmentResult(Result):
         task, program, variables: what was asked and which hypothesis was tested.
         alignment, subspace_dim: the function, and how many coordinates each variable has.
         site: where.
+        tokens: at which tokens of the trials, all together, by index or by the task's names; empty where a position is
+            drawn in each.
         seed, engine: how it was searched for.
         start, starts, ends: the start that the search kept; the IIA of each that was compared, on validation pairs and
             before any step; and what the search from each that was tried reached there. How far the ends lie apart says
@@ -110,6 +112,7 @@ class AlignmentResult(Result):
     start: str = "random"
     starts: dict[str, float] = field(default_factory=dict, repr=False)
     ends: dict[str, float] = field(default_factory=dict, repr=False)
+    tokens: tuple[int | str, ...] = ()
 
     name: ClassVar[str] = "alignment"
 
@@ -172,7 +175,7 @@ class AlignmentResult(Result):
         """
         model = self.model if model is None else model
         check_hash(model, self.model_hash)
-        return intervenable(model, [self.site.representation(self.intervention)])
+        return intervenable(model, self.site.representations(self.intervention, max(1, len(self.tokens))))
 
     @property
     def title(self) -> str:
@@ -188,6 +191,7 @@ class AlignmentResult(Result):
                 "function": self.alignment,
                 "k": self.subspace_dim,
                 "site": str(self.site),
+                **({"tokens": ", ".join(map(str, self.tokens))} if self.tokens else {}),
                 "iia": self.test.iia,
                 "heldout_iia": None if self.held_out is None else self.held_out.iia,
                 **self.controls,

@@ -96,14 +96,19 @@ def _read(folder: Path) -> pv.Intervention:
 
 
 def _read_pyvenes(folder: Path) -> pv.Intervention:
-    """The only intervention of a folder in pyvene's format."""
+    """The only intervention of a folder in pyvene's format, which may be at several places."""
     config = read_json(folder / "config.json")
     known = {f"<class '{_full_name(kind)}'>": kind for kind in intervention_types().values()}
-    (name,), (place,) = config["intervention_types"], config["representations"]
+    (name,), place = set(config["intervention_types"]), config["representations"][0]
     kind = known[check_name("intervention type", name, known)]
     built_with = dict(zip(pv.RepresentationConfig._fields, place, strict=False))
-    (binary,) = folder.glob("intkey_*.bin")
-    return _rebuilt(kind, built_with, torch.load(binary, map_location="cpu", weights_only=True))
+    binaries = sorted(folder.glob("intkey_*.bin"))
+    state, *others = (torch.load(binary, map_location="cpu", weights_only=True) for binary in binaries)
+    for other in others:
+        for key, value in state.items():
+            if isinstance(value, Tensor) and not torch.equal(value, other[key]):
+                raise ValueError("the interventions of its places differ")
+    return _rebuilt(kind, built_with, state)
 
 
 def _rebuilt(kind: type[pv.Intervention], built_with: Mapping[str, Any], state: Mapping[str, Any]) -> pv.Intervention:

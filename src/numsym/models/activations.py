@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from numsym._pyvene import component_module, frozen, part_of
-from numsym.errors import ModelMismatchError
+from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.models.logits import model_inputs
 from numsym.models.site import Site
 from numsym.tasks import Batch
@@ -24,8 +24,8 @@ def activations(
 
     Args:
         model: any model; where pyvene does not know its class, by the paths of its modules.
-        site: "component", "component:layer", or, as pyvene has it too, the path of a module with ".input" or ".output"
-            behind it, such as "blocks[0].attention.output".
+        site: "component", "component:layer", "component:layer.head", or, as pyvene has it too, the path of a module
+            with ".input" or ".output" behind it, such as "blocks[0].attention.output".
         batch: trials of a task, the arguments of the model's forward by name, or tokens alone.
 
     Returns:
@@ -72,7 +72,11 @@ def reading(model: nn.Module, *sites: str | Site) -> Iterator[dict[Site, Tensor]
 
 def _watch(model: nn.Module, site: Site, found: dict[Site, Tensor]) -> RemovableHandle:
     """Read as pyvene reads: the first positional argument, else the first by keyword; the first of what is several."""
-    module, meant = component_module(model, site.component, site.layer)
+    if site.also:
+        raise InvalidArgumentError(f"site={str(site)!r} is not allowed: one place is read at a time")
+    if site.head is not None:
+        site.check(model)
+    module, meant = component_module(model, site.tabled, site.layer)
 
     def note(_: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any = None) -> None:
         value: Any = output if meant == "output" else next(iter((*args, *kwargs.values())), None)
@@ -80,7 +84,8 @@ def _watch(model: nn.Module, site: Site, found: dict[Site, Tensor]) -> Removable
             value = value[0] if isinstance(value, tuple) else next(iter(value.values()))
         if isinstance(value, Tensor):
             # A copy, as what follows may write into it.
-            found[site] = part_of(model, site.component, value.clone())
+            part = part_of(model, site.tabled, value.clone())
+            found[site] = part if site.head is None else part[:, site.head]
 
     if meant == "output":
         return module.register_forward_hook(note, with_kwargs=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, check_at_least
@@ -104,9 +104,7 @@ class AdditionPrompts(PromptTask, ModularAddition):
         """The sum."""
         return plan["a"] + plan["b"]
 
-    def intervenable(self, input_ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
-        """The one position that `intervene_at` names."""
-        v = self._prompt
-        position = {"a": v.places[0], "b": v.places[1], "last": v.prompt_length - 1}[self.intervene_at]
-        where = torch.arange(input_ids.shape[1], device=input_ids.device) == position
-        return where.expand(input_ids.shape)
+    def _named(self) -> dict[str, int]:
+        """The operands, the first token between them where there is one, and the last before the answer."""
+        a, b, answer = self._prompt.places
+        return {"a": a, **({"operator": a + 1} if b > a + 1 else {}), "b": b, "last": answer - 1}

@@ -122,6 +122,10 @@ class Task(ABC):
         """
         return torch.zeros_like(input_ids)
 
+    def landmarks(self, input_ids: Int[Tensor, "batch pos"]) -> dict[str, Int[Tensor, "batch"]]:
+        """Positions that have a name, in each trial, such as an operand's: by default none has."""
+        return {}
+
     @property
     @abstractmethod
     def has_held_out(self) -> bool:

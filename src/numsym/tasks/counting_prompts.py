@@ -137,3 +137,10 @@ class CountingPrompts(PromptTask):
             return position == (input_ids != v.pad).sum(1, keepdim=True) - 2
         items = torch.isin(input_ids, torch.tensor(v.items, device=input_ids.device))
         return items & (position >= len(v.before))
+
+    def landmarks(self, input_ids: Int[Tensor, "batch pos"]) -> dict[str, Int[Tensor, "batch"]]:
+        """The first and the last item that is asked about, and the last token before the answer."""
+        v = self._vocabulary
+        last = (input_ids != v.pad).sum(1) - 2
+        first = torch.full_like(last, len(v.before))
+        return {"first_item": first, "last_item": last - len(v.after), "last": last}

@@ -61,6 +61,12 @@ class ModularAddition(OperandTask):
 
     def intervenable(self, input_ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
         """The one position that `intervene_at` names."""
-        position = {"a": 0, "b": 1, "last": self.vocabulary.prompt_length - 1}[self.intervene_at]
-        where = torch.arange(input_ids.shape[1], device=input_ids.device) == position
-        return where.expand(input_ids.shape)
+        position = self.landmarks(input_ids)[self.intervene_at][:, None]
+        return torch.arange(input_ids.shape[1], device=input_ids.device) == position
+
+    def landmarks(self, input_ids: Int[Tensor, "batch pos"]) -> dict[str, Int[Tensor, "batch"]]:
+        """The operands "a" and "b", and the "last" token before the answer."""
+        return {name: torch.full_like(input_ids[:, 0], at) for name, at in self._named().items()}
+
+    def _named(self) -> dict[str, int]:
+        return {"a": 0, "b": 1, "last": self.vocabulary.prompt_length - 1}

@@ -21,10 +21,11 @@ def decoder():
 def prompts():
     """Pairs of tokens at random, of several lengths, with several scored tokens, and the first `shared` ones alike.
 
-    Args: how many, of how many variables, a seed, the side of the padding, how many tokens all begin with.
+    Args: how many, of how many variables, a seed, the side of the padding, how many tokens all begin with, and at how
+    many tokens there is an exchange, which are given if they are several.
     """
 
-    def draw(n=24, variables=("sum",), seed=0, side="right", shared=0):
+    def draw(n=24, variables=("sum",), seed=0, side="right", shared=0, tokens_each=1):
         generator = torch.Generator().manual_seed(seed)
 
         def number(low, high):
@@ -63,6 +64,15 @@ def prompts():
             source_counts=zero,
             state={},
             variables=variables,
+            **({} if tokens_each == 1 else several(at, first, source_at, source_first, tokens_each)),
         )
+
+    def several(at, first, source_at, source_first, tokens_each):
+        # In no order, as they may be given.
+        bases, sources = ([own, 0 * own, (own - 1).clamp(min=0)][:tokens_each] for own in (at, source_at))
+        return {
+            "base_tokens": torch.stack(bases, 1) + first[:, None],
+            "source_tokens": torch.stack(sources, 1) + source_first[:, None],
+        }
 
     return draw

@@ -50,7 +50,7 @@ def test_the_engine_is_chosen_by_name(counter):
 def test_an_engine_that_does_not_support_what_is_asked_is_named_with_what_it_takes(counter):
     with pytest.raises(
         InvalidArgumentError,
-        match=r"engine='resumed' is not allowed for RecurrentLM at 'state_1' with Linear.*: it runs RecurrentLM at "
+        match=r"engine='resumed' is not allowed for RecurrentLM at 'state_1:0' with Linear.*: it runs RecurrentLM at "
         r"'state' and TransformerLM at .*; use engine='auto' or 'pyvene'",
     ):
         engine_for(counter, Site("state_1"), [build("linear", 16, 4, 1, 0)], "resumed")

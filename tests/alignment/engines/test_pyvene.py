@@ -37,6 +37,22 @@ def test_exchanging_everything_follows_the_source_and_nothing_does_not():
     assert unintervened(model, pairs).float().mean() < 0.3
 
 
+def test_a_state_at_several_positions_is_that_of_the_last():
+    model = counting_gru(TASK.vocabulary)
+    engine = PyveneEngine(model, Site(), [pv.VanillaIntervention(embed_dim=8)])
+
+    def measured(positions):
+        generator = torch.Generator().manual_seed(0)
+        pairs = interchange_pairs(TASK, TASK.program(), ("full",), 40, positions=positions, generator=generator)
+        return pairs, *engine.measure([engine.prepare(pairs)], [torch.arange(40)], [0])
+
+    (pairs, loss, right), (_, other, also) = measured([1, 2, 3]), measured([3])
+    assert pairs.base_places.tolist() == [[1, 2, 3]] * 40
+    torch.testing.assert_close(loss, other)
+    assert right[0].all()
+    assert also[0].all()
+
+
 def test_snapshots_go_back():
     model = RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=8)).eval()
     laf = build("linear", 8, 3, 1, 0)

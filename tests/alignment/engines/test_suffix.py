@@ -1,16 +1,18 @@
 """The fast route through decoders against the pyvene route: same parameters, same pairs, same loss and gradients."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from numsym._pyvene import component_width
+from numsym.alignment.engines.choice import engine_for
+from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.models import components_of
-from numsym.models.site import Site
+from numsym.models.site import Site, sites_named
 
 DECODERS = runpy.run_path(str(Path(__file__).parents[2] / "models" / "hugging_face.py"))["DECODERS"]
 ROWS = torch.arange(3, 19)
@@ -26,7 +28,7 @@ def both(routes, decoder, prompts):
 
 
 def check_equal(both, model, site, pairs, function="linear", **options):
-    interventions = [build(function, component_width(model, site.component), 4, len(pairs.variables), seed=1)]
+    interventions = [build(function, site.check(model), 4, len(pairs.variables), seed=1)]
     both.check_equal(model, site, interventions, pairs, ROWS, **options)
 
 
@@ -54,6 +56,44 @@ def test_every_site_of_a_block(both, decoder, prompts, name, layer):
     assert skipped <= ({"key_output", "value_output"} if name == "llama" else set())
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen3", "falcon", "mixtral"])
+def test_every_kind_of_head(both, decoder, prompts, name):
+    model = decoder(name)
+    kinds = [component for component in components_of(model) if component.startswith("head_")]
+    assert "head_attention_value_output" in kinds
+    for kind in kinds:
+        for site in sites_named(model, [kind])[4:6]:
+            assert SuffixEngine.supports(model, site, []), site
+            check_equal(both, model, site, prompts(variables=("a", "b")))
+
+
+@pytest.mark.parametrize("function", ["orthogonal", "low_rank"])
+def test_a_head_is_exchanged_by_every_function_and_variable(both, decoder, prompts, function):
+    check_equal(both, decoder("gpt2"), Site("value_output", 1, 3), prompts(variables=("a", "b")), function)
+
+
+@pytest.mark.parametrize(
+    ("site", "tokens"),
+    [
+        ("block_output:1", 3),
+        ("embeddings", 2),
+        ("block_output:0+block_output:2", 1),
+        ("attention_output:2+mlp_output:0+block_input:1", 1),
+        ("attention_value_output:1.2+attention_value_output:1.0", 2),
+        ("block_output:2+mlp_output:1", 3),
+    ],
+)
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2"])
+def test_several_places_and_tokens_together(both, decoder, prompts, name, site, tokens):
+    model, side = decoder(name), "both" if name == "llama" else "right"
+    assert SuffixEngine.supports(model, Site.of(site), [])
+    check_equal(both, model, Site.of(site), prompts(variables=("a", "b"), tokens_each=tokens, side=side))
+
+
+def test_several_tokens_whose_bases_are_run_again_in_each_step(both, decoder, prompts):
+    check_equal(both, decoder("mistral"), Site("block_output", 1), prompts(tokens_each=3, shared=4), cache_bytes=0)
+
+
 @pytest.mark.parametrize("function", list(ALIGNMENTS))
 @pytest.mark.parametrize("variables", [("count",), ("phase", "count")])
 def test_every_alignment_function(both, decoder, prompts, function, variables):
@@ -66,6 +106,61 @@ def test_every_alignment_function(both, decoder, prompts, function, variables):
 @pytest.mark.parametrize("side", ["left", "both"])
 def test_any_padding(both, decoder, prompts, name, side):
     check_equal(both, decoder(name), Site("block_output", 0), prompts(side=side))
+
+
+def engine_at(model, site="block_output:1", **options):
+    place = Site.of(site)
+    return SuffixEngine(model, place, [build("linear", place.check(model), 4, 1, seed=1)], **options)
+
+
+def test_what_all_prompts_begin_with_is_kept_once(both, decoder, prompts):
+    model = decoder("llama")
+    pairs, apart = prompts(shared=20), prompts(shared=20)
+    generator = torch.Generator().manual_seed(1)
+    apart = replace(apart, base_ids=torch.randint(3, 40, apart.base_ids.shape, generator=generator))
+    alike, each = (engine_at(model).prepare(one).kept for one in (pairs, apart))
+    assert (alike.shared, each.shared) == (20, 0)
+    token = 4 * 2 * 16  # one layer above the site, with two heads of 8 for keys and for values
+    assert each.nbytes - alike.nbytes == (len(pairs) - 1) * 20 * token
+    check_equal(both, model, Site("block_output", 1), pairs)
+
+
+def test_bases_are_shared_counted_and_let_go(decoder, prompts):
+    pairs, model = prompts(), decoder("gpt2")
+    engine = engine_at(model)
+    first = engine.prepare(pairs)
+    assert engine.prepare(pairs.with_permuted_sources(torch.Generator().manual_seed(0))).kept is first.kept
+    tight = engine_at(model, cache_bytes=int(1.5 * first.kept.nbytes))
+    kept = tight.prepare(pairs)
+    assert kept.kept is not None
+    assert tight.prepare(prompts(seed=1)).kept is None
+    del kept
+    assert tight.prepare(prompts(seed=1)).kept is not None
+    assert engine_at(model, cache_bytes=0).prepare(pairs).kept is None
+
+
+@pytest.mark.parametrize("site", ["block_output:1", "attention_value_output:1.2"])
+def test_in_bfloat16_the_routes_agree(both, decoder, prompts, site):
+    model, place = decoder("qwen3").to(torch.bfloat16), Site.of(site)
+    assert SuffixEngine.supports(model, place, [])
+    interventions, pairs = [build("low_rank", place.check(model), 4, 1, seed=1)], prompts(n=48, tokens_each=2)
+    slow, fast = (
+        both.measured(kind(model, place, interventions), pairs, torch.arange(48))
+        for kind in (PyveneEngine, SuffixEngine)
+    )
+    torch.testing.assert_close(fast[0], slow[0], atol=0.05, rtol=0.05)
+    assert (fast[1] == slow[1]).float().mean() > 0.9
+    assert torch.nn.functional.cosine_similarity(fast[2], slow[2], dim=0) > 0.98
+
+
+def test_a_model_that_looks_ahead_is_left_to_pyvene_and_that_is_said_once(decoder, caplog):
+    model = decoder("bert")
+    assert not SuffixEngine.supports(model, Site("block_output", 1), [])
+    assert not SuffixEngine.supports(model, Site("block_output", 1), [])
+    said = [record.message for record in caplog.records if "is not run on from block_output:1" in record.message]
+    assert len(said) == 1
+    assert "a search takes pyvene" in said[0]
+    assert engine_for(model, Site("block_output", 1), [build("linear", 32, 4, 1, 0)]).name == "pyvene"
 
 
 def test_stacked_alignments_end_as_each_does_alone(both):

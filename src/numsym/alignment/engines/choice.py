@@ -30,6 +30,8 @@ class Route(Engine, Protocol):
     Attributes:
         order: the lowest that supports what is asked is taken.
         takes: which models at which sites, in words.
+
+    With a true `at_tokens`, if it has one, it exchanges at all of the pairs' `base_places`, and not at `base_at` alone.
     """
 
     order: int
@@ -56,8 +58,17 @@ def engine_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(["auto", *(ENGINES[name].name for name in ENGINES)]))
 
 
-def engine_for(model: nn.Module, site: Site, interventions: list[pv.Intervention], name: str = "auto") -> Engine:
+def engine_for(
+    model: nn.Module, site: Site, interventions: list[pv.Intervention], name: str = "auto", at_tokens: bool = False
+) -> Engine:
     """The first engine of that name, or with "auto" of all, that supports this model, site and interventions.
+
+    Args:
+        model: frozen.
+        site: of its own.
+        interventions: one per alignment.
+        name: of the engine.
+        at_tokens: whether pairs say at which tokens the model's values are exchanged.
 
     Raises:
         InvalidArgumentError: no engine of that name supports them.
@@ -66,10 +77,13 @@ def engine_for(model: nn.Module, site: Site, interventions: list[pv.Intervention
     known = sorted((ENGINES[key] for key in ENGINES), key=lambda kind: kind.order)
     named = [kind for kind in known if name in ("auto", kind.name)]
     for kind in named:
+        if at_tokens and not getattr(kind, "at_tokens", False):
+            continue
         if kind.supports(model, site, interventions):
             return kind(model, site, interventions)
     raise InvalidArgumentError(
-        f"engine={name!r} is not allowed for {type(model).__name__} at {site.component!r} with "
+        f"engine={name!r} is not allowed for {type(model).__name__} at {str(site)!r}"
+        f"{' and tokens by index or name' if at_tokens else ''} with "
         f"{', '.join(sorted({type(one).__name__ for one in interventions}))}: it runs "
         f"{' and '.join(kind.takes for kind in named)}, with the alignment functions {', '.join(ALIGNMENTS)}; "
         "use engine='auto' or 'pyvene'"
@@ -79,4 +93,5 @@ def engine_for(model: nn.Module, site: Site, interventions: list[pv.Intervention
 def right_of(result: AlignmentResult, pairs: Pairs, engine: str = "auto") -> Bool[Tensor, "batch"]:
     """Which of some pairs a found alignment gets right, on the CPU: any pairs of its task, variable and split."""
     with frozen(result.model):
-        return right(engine_for(result.model, result.site, [result.intervention], engine), 0, pairs)
+        at_tokens = pairs.base_tokens is not None
+        return right(engine_for(result.model, result.site, [result.intervention], engine, at_tokens), 0, pairs)

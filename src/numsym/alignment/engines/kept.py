@@ -124,7 +124,7 @@ class Packing:
         past = {}
         for layer, parts in self.past.items():
             sides = zip(*parts, strict=True)
-            past[layer] = tuple(torch.cat([torch.zeros_like(side[0][:1]), *side]) for side in sides)
+            past[layer] = tuple(torch.cat([side[0].new_zeros(1, *side[0].shape[1:]), *side]) for side in sides)
         stream = torch.cat(self.stream) if self.stream else None
         return Kept(past, stream, shared, starts, steps)  # type: ignore[arg-type]
 

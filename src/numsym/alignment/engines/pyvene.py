@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from numsym._pyvene import intervenable, locations, pv
+from numsym._pyvene import intervenable, pv
 from numsym.alignment.engines.free_running import FreeRun
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
@@ -27,11 +27,21 @@ class PyveneEngine:
         interventions: one per alignment; the engine trains these very modules.
     """
 
-    name, order, takes = "pyvene", 100, "any model that pyvene knows"
+    name, order, takes, at_tokens = "pyvene", 100, "any model that pyvene knows", True
 
     def __init__(self, model: nn.Module, site: Site, interventions: list[pv.Intervention]):
-        self.model, self.interventions = model, interventions
-        self._intervenables = [intervenable(model, [site.representation(one)]) for one in interventions]
+        self.model, self.site, self.interventions = model, site, interventions
+        self._intervenables: dict[tuple[int, int], pv.IntervenableModel] = {}
+        for index in range(len(interventions)):
+            self._intervenable(index, 1)
+
+    def _intervenable(self, index: int, positions: int) -> pv.IntervenableModel:
+        """The model with one of the interventions, at so many positions."""
+        key = index, positions
+        if key not in self._intervenables:
+            places = self.site.representations(self.interventions[index], positions)
+            self._intervenables[key] = intervenable(self.model, places)
+        return self._intervenables[key]
 
     @classmethod
     def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
@@ -63,8 +73,10 @@ class PyveneEngine:
         losses, correct = [], []
         for index, pairs, row in zip(alive, prepared, rows, strict=True):
             part = pairs.rows(row)
-            subspaces = [part.block[:, None].tolist()] if len(part.variables) > 1 else None
-            loss, found = outcome(self.model, part, self._intervenables[index], subspaces)
+            exchange = self._intervenable(index, part.base_places.shape[1])
+            blocks = [part.block[:, None].tolist()] * len(exchange.interventions)
+            subspaces = blocks if len(part.variables) > 1 else None
+            loss, found = outcome(self.model, part, self.site, exchange, subspaces)
             losses.append(loss)
             correct.append(found)
         return torch.stack(losses), correct
@@ -109,6 +121,7 @@ def score(logits: Float[Tensor, "kept vocab"], pairs: Pairs) -> tuple[Tensor, Bo
 def outcome(
     model: nn.Module,
     pairs: Pairs,
+    site: Site | None = None,
     exchange: pv.IntervenableModel | None = None,
     subspaces: list | None = None,
 ) -> tuple[Tensor, Bool[Tensor, "batch"]]:
@@ -117,6 +130,7 @@ def outcome(
     Args:
         model: its model.
         pairs: on the model's device.
+        site: where it makes that.
         exchange: it; all of its interventions take the same source.
         subspaces: as pyvene has them.
 
@@ -125,12 +139,12 @@ def outcome(
     """
     keep = pairs.scored[:, 1:]
     base = model_inputs(model, pairs.base_ids[:, :-1], pairs.base_mask[:, :-1], keep)
-    if exchange is None:
+    if exchange is None or site is None:
         output = model(**base)
     else:
-        sites, source = len(exchange.interventions), model_inputs(model, pairs.source_ids, pairs.source_mask)
-        where = locations(pairs.source_at, pairs.base_at, sites)
-        _, output = exchange(base, [source] * sites, where, subspaces=subspaces)
+        source = model_inputs(model, pairs.source_ids, pairs.source_mask)
+        where = site.locations(pairs.source_places, pairs.base_places)
+        _, output = exchange(base, [source], where, subspaces=subspaces)
     return score(kept(model, logits_of(output), keep), pairs)
 
 
@@ -143,13 +157,29 @@ class Whole:
         neurons: for each index that is asked for, the coordinates exchanged at every site; all if not given.
 
     Attributes:
-        intervenable: the model with the exchange; `None` without sites.
+        site: all of the sites in one; `None` without sites.
     """
 
     def __init__(self, model: nn.Module, sites: Sequence[Site], neurons: Sequence[Sequence[int]] | None = None):
-        self.model, self.sites, self.neurons = model, list(sites), neurons
-        places = [site.representation(pv.VanillaIntervention(embed_dim=site.check(model))) for site in self.sites]
-        self.intervenable = intervenable(model, places) if places else None
+        self.model, self.neurons = model, neurons
+        self.site = Site.of([part for site in sites for part in site.parts]) if sites else None
+        self._made: dict[int, pv.IntervenableModel] = {}
+        if self.site is not None:
+            self.intervenable(1)
+
+    def intervenable(self, positions: int) -> pv.IntervenableModel | None:
+        """The model with the exchange at so many positions; `None` without sites."""
+        if self.site is None:
+            return None
+        if positions not in self._made:
+            places = [
+                place
+                for part in self.site.parts
+                for place in part.representations(pv.VanillaIntervention(embed_dim=part.check(self.model)), positions)
+            ]
+            # One group, so that a source runs once for all of them.
+            self._made[positions] = intervenable(self.model, [place._replace(group_key=0) for place in places])
+        return self._made[positions]
 
     def prepare(self, pairs: Pairs) -> Pairs:
         """Nothing is computed ahead."""
@@ -161,8 +191,11 @@ class Whole:
         """Losses, and which pairs are right; see `PyveneEngine.measure`."""
         losses, correct = [], []
         for index, pairs, row in zip(alive, prepared, rows, strict=True):
-            chosen = None if self.neurons is None else [[list(self.neurons[index])] * len(row)] * len(self.sites)
-            loss, found = outcome(self.model, pairs.rows(row), self.intervenable, chosen)
+            part, chosen = pairs.rows(row), None
+            exchange = self.intervenable(part.base_places.shape[1])
+            if self.neurons is not None and exchange is not None:
+                chosen = [[list(self.neurons[index])] * len(row)] * len(exchange.interventions)
+            loss, found = outcome(self.model, part, self.site, exchange, chosen)
             losses.append(loss)
             correct.append(found)
         return torch.stack(losses), correct

@@ -71,7 +71,8 @@ class RecurrentEngine(StackedAlignments):
     @staticmethod
     def supports(model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
         """Whether this route exists for them."""
-        return isinstance(model, RecurrentLM) and site.component == "state" and StackedAlignments.stack(interventions)
+        known = isinstance(model, RecurrentLM) and site == Site("state", site.layer)
+        return known and StackedAlignments.stack(interventions)
 
     @torch.no_grad()
     def prepare(self, pairs: Pairs, sources: "RecurrentEngine | None" = None) -> Prepared:

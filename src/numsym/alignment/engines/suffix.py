@@ -38,20 +38,22 @@ class Prepared:
     """Pairs as the engine needs them, row i of everything for pair i; all but `source` and `block` on the CPU.
 
     Attributes:
-        source: (batch, site) what is put in.
+        source: (batch, place, token, site) what is put in.
         block: (batch,) the variable exchanged.
         ids: (batch, pos) the bases' tokens, the first real one at position 0.
-        starts: (batch,) tokens before the exchange.
+        starts: (batch,) tokens before the exchange, or the first where there are several.
+        tokens: (batch, token) how many after that one each is made.
         steps: (batch,) tokens from there on that a scored one depends on.
         scored: (batch, step) where a predicted token is scored; step 0 is at the exchange.
         targets: (batch, step) the tokens predicted.
         kept: of the bases; None where they are run again for each batch.
     """
 
-    source: Float[Tensor, "batch site"]
+    source: Float[Tensor, "batch place token site"]
     block: Int[Tensor, "batch"]
     ids: Int[Tensor, "batch pos"]
     starts: Int[Tensor, "batch"]
+    tokens: Int[Tensor, "batch token"]
     steps: Int[Tensor, "batch"]
     scored: Bool[Tensor, "batch steps"]
     targets: Int[Tensor, "batch steps"]
@@ -61,7 +63,7 @@ class Prepared:
         """Some of the pairs, without what is kept."""
         there = {name: getattr(self, name) for name in ("source", "block")}
         there = {name: side.index_select(0, moved(rows, side.device)) for name, side in there.items()}
-        here = {name: getattr(self, name)[rows] for name in ("ids", "starts", "steps", "scored", "targets")}
+        here = {name: getattr(self, name)[rows] for name in ("ids", "starts", "tokens", "steps", "scored", "targets")}
         return replace(self, kept=None, **there, **here)
 
     def suffix(self, steps: int) -> Int[Tensor, "batch steps"]:
@@ -86,7 +88,7 @@ class SuffixEngine(StackedAlignments):
         ModelMismatchError: the model cannot be cut at the site.
     """
 
-    name, order, takes = "resumed", 50, "decoders of transformers"
+    name, order, takes, at_tokens = "resumed", 50, "decoders of transformers", True
 
     def __init__(
         self,
@@ -122,16 +124,18 @@ class SuffixEngine(StackedAlignments):
     def prepare(self, pairs: Pairs) -> Prepared:
         """Run every source and every base once."""
         pairs = pairs.to("cpu")
-        ids, where, starts = compacted(pairs.base_mask, pairs.base_at, pairs.base_ids, pairs.scored)
-        sources, ends = compacted(pairs.source_mask, pairs.source_at, pairs.source_ids)
+        ids, where, at = compacted(pairs.base_mask, pairs.base_places, pairs.base_ids, pairs.scored)
+        sources, given = compacted(pairs.source_mask, pairs.source_places, pairs.source_ids)
+        starts = at.amin(1)
         after = starts[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(starts.min()) - 1))
         inside, after = after < ids.shape[1], after.clamp(max=ids.shape[1] - 1)
         where = where.gather(1, after) & inside
         prepared = Prepared(
-            source=self._cut.values(sources, ends).to(self._device),
+            source=self._cut.values(sources, given).to(self._device),
             block=pairs.block.to(self._device),
             ids=ids,
             starts=starts,
+            tokens=at - starts[:, None],
             steps=(where * torch.arange(1, where.shape[1] + 1)).amax(1).clamp(min=1),
             scored=where,
             targets=ids.gather(1, after),
@@ -195,21 +199,23 @@ class SuffixEngine(StackedAlignments):
             for pairs, part, row in zip(prepared, parts, rows, strict=True)
         ]
 
-        def change(base: Float[Tensor, "rows site"]) -> Float[Tensor, "rows site"]:
+        def change(base: Float[Tensor, "rows token site"], place: int) -> Float[Tensor, "rows token site"]:
             own = base.to(self._device).split([len(row) for row in rows])
-            return self.exchange(list(own), [part.source for part in parts], [part.block for part in parts], alive)
+            sides = [side.flatten(0, 1) for side in own], [part.source[:, place].flatten(0, 1) for part in parts]
+            blocks = [part.block.repeat_interleave(base.shape[1]) for part in parts]
+            return self.exchange(*sides, blocks, alive).view(base.shape)
 
-        ids = torch.cat([part.suffix(steps) for part in parts])
+        ids, tokens = (torch.cat(side) for side in ([p.suffix(steps) for p in parts], [p.tokens for p in parts]))
         where = torch.cat([_widened(part.scored, steps) for part in parts])
-        return self._cut.resume(bases, ids, where, change)
+        return self._cut.resume(bases, ids, where, change, tokens)
 
 
 def compacted(
-    mask: Bool[Tensor, "batch pos"], at: Int[Tensor, "batch"], *values: Shaped[Tensor, "batch pos"]
+    mask: Bool[Tensor, "batch pos"], at: Int[Tensor, "batch token"], *values: Shaped[Tensor, "batch pos"]
 ) -> tuple[Tensor, ...]:
     """Each row's real positions moved to its front, whatever its padding, in each of `values`; and `at` there."""
     order = (~mask).long().argsort(dim=1, stable=True)
-    before = (mask & (torch.arange(mask.shape[1]) < at[:, None])).sum(1)
+    before = (mask[:, None] & (torch.arange(mask.shape[1]) < at[..., None])).sum(2)
     return *(side.gather(1, order) for side in values), before
 
 

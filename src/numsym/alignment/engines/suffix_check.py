@@ -1,10 +1,14 @@
 """Whether a model that is run on from a site does what it does as a whole: one comparison of a few rows."""
 
+from contextlib import ExitStack
+from weakref import WeakKeyDictionary
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from numsym.alignment.engines.suffix_model import CutModel, seeing
+from numsym.alignment.engines.suffix_hooks import See, seeing
+from numsym.alignment.engines.suffix_model import CutModel
 from numsym.models.logits import model_inputs
 from numsym.models.site import Site
 
@@ -14,6 +18,10 @@ ROWS = ((24, 11), (17, 15), (21, 4))
 SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "image_token_id", "image_token_index", "audio_token_id")
 
 
+_KNOWN: "WeakKeyDictionary[nn.Module, dict[tuple[object, ...], str | None]]" = WeakKeyDictionary()
+"""What was found of a model: a sweep asks again at each token."""
+
+
 def reason_against(model: nn.Module, site: Site) -> str | None:
     """Why a model cannot be run on from a site; None where it can.
 
@@ -21,6 +29,14 @@ def reason_against(model: nn.Module, site: Site) -> str | None:
         model: in any mode; it is left as it was.
         site: one of its own.
     """
+    known, first = _KNOWN.setdefault(model, {}), next(model.parameters())
+    key = site, first.dtype, first.device, getattr(getattr(model, "config", None), "_attn_implementation", None)
+    if key not in known:
+        known[key] = _reason(model, site)
+    return known[key]
+
+
+def _reason(model: nn.Module, site: Site) -> str | None:
     modes = [(part, part.training) for part in model.modules()]
     try:
         model.eval()
@@ -36,7 +52,7 @@ def reason_against(model: nn.Module, site: Site) -> str | None:
 def _difference(cut: CutModel) -> str | None:
     """What differs between the model as a whole and cut, with the same values put in at the site."""
     ids, mask, at = _rows(cut.model)
-    values = cut.values(ids, at)
+    values = cut.values(ids, at[:, None])
     unchanged, own = _whole(cut, ids, mask, at, None)
     plain, _ = _whole(cut, ids, mask, at, values.roll(1, 0))
     lengths = mask.sum(1)
@@ -44,7 +60,7 @@ def _difference(cut: CutModel) -> str | None:
     where = torch.arange(int(steps.max())) < steps[:, None]
     tokens = ids.gather(1, (at[:, None] + torch.arange(where.shape[1])).clamp(max=ids.shape[1] - 1))
     kept = cut.keep(ids, at, steps)
-    found = cut.resume([(kept, torch.arange(len(ids)))], tokens, where, lambda _: values.roll(1, 0))
+    found = cut.resume([(kept, torch.arange(len(ids)))], tokens, where, lambda _, place: values.roll(1, 0)[:, place])
     effect, difference = (plain - unchanged).norm(), (found - plain).norm()
     eps = torch.finfo(plain.dtype).eps
     close = 3e-4 if eps < 1e-5 else 0.15
@@ -60,22 +76,30 @@ def _whole(
     ids: Int[Tensor, "batch pos"],
     mask: Bool[Tensor, "batch pos"],
     at: Int[Tensor, "batch"],
-    values: Float[Tensor, "batch site"] | None,
-) -> tuple[Float[Tensor, "tokens vocab"], Float[Tensor, "batch site"]]:
-    """The whole model's logits from `at` on, with these values at the site; and the site's own."""
-    rows, features, seen = torch.arange(len(ids)), cut.shape.features, []
+    values: Float[Tensor, "batch place token site"] | None,
+) -> tuple[Float[Tensor, "tokens vocab"], Float[Tensor, "batch place token site"]]:
+    """The whole model's logits from `at` on, with these values at the site's places; and those that it has there."""
+    rows, seen = torch.arange(len(ids)), {}
 
-    def put(value: Tensor) -> Tensor | None:
-        seen.append(value[rows, at][:, features].clone())
-        if values is not None:
-            value = value.clone()
-            value[rows, at, features] = values
-        return value
+    def put(place: int) -> See:
+        features = cut.shape.features[place]
 
-    with seeing(cut.module, cut.hook, put):
+        def see(value: Tensor) -> Tensor | None:
+            seen[place] = value[rows, at][:, features].clone()
+            if values is not None:
+                value = value.clone()
+                value[rows, at, features] = values[:, place, 0].to(value.device)
+            return value
+
+        return see
+
+    with ExitStack() as stack:
+        for place, (module, hook) in enumerate(cut.points):
+            stack.enter_context(seeing(module, hook, put(place)))
         output = cut.model(**model_inputs(cut.model, ids.to(cut.device), mask.to(cut.device)))
     where = mask & (torch.arange(mask.shape[1]) >= at[:, None])
-    return output["logits"][where.to(output["logits"].device)], seen[0]
+    own = torch.stack([seen[place].to(seen[0].device) for place in range(len(seen))], 1)[:, :, None]
+    return output["logits"][where.to(output["logits"].device)], own
 
 
 def _rows(model: nn.Module) -> tuple[Int[Tensor, "batch pos"], Bool[Tensor, "batch pos"], Int[Tensor, "batch"]]:

@@ -7,7 +7,7 @@ written per architecture:
   the site gives the stream that was kept, from the exchange on;
 - the cache that the forward is given holds the keys and values before the exchange, padded on the left so that
   prefixes of any length end together; the attention mask says which are real;
-- a hook at the site writes the exchanged value at the first token.
+- hooks at the site's places write the exchanged values at their tokens, the first of which is the first that runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,64 +21,17 @@ from torch import Tensor, nn
 
 from numsym._pyvene import component_features, component_module, component_width
 from numsym.alignment.engines.kept import Both, Kept, Packing, Prefix, moved, picked
+from numsym.alignment.engines.suffix_hooks import See, Through, seeing
 from numsym.errors import ModelMismatchError
 from numsym.models.discover import layers_of
 from numsym.models.logits import arguments_of, kept, model_inputs
 from numsym.models.site import Site
 
-Change = Callable[[Float[Tensor, "batch site"]], Float[Tensor, "batch site"]]
-"""From the base's value at the site to what is written there."""
+Change = Callable[[Float[Tensor, "batch token site"], int], Float[Tensor, "batch token site"]]
+"""From the base's values at one of the site's places, and which of them it is, to what is written there."""
 
 CHUNK = 4096
 """Tokens run at a time, padding included, when bases and sources are prepared."""
-
-
-class Through(nn.Module):
-    """In a block's place for one call: gives on what it is given, or `stream`, and otherwise answers as the block."""
-
-    def __init__(self, block: nn.Module, outputs: int | None, stream: Tensor | None = None):
-        super().__init__()
-        # Past nn.Module, which would make the block a part of this.
-        self.__dict__["_block"] = block
-        self.outputs, self.stream = outputs, stream
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The stream, in the form in which the block gives it; what else the block would give is None."""
-        stream = (args[0] if args else next(iter(kwargs.values()))) if self.stream is None else self.stream
-        return stream if self.outputs is None else (stream, *[None] * (self.outputs - 1))
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(self.__dict__["_block"], name)
-
-
-@contextmanager
-def seeing(module: nn.Module, hook: str, see: Callable[[Any], Tensor | None]) -> Iterator[None]:
-    """Show a function what a module gives ("output") or takes ("input"), as pyvene sees it; what it returns goes on."""
-
-    def on_output(_module: nn.Module, _args: Any, output: Any) -> Any:
-        is_tuple = isinstance(output, tuple)
-        new = see(output[0] if is_tuple else output)
-        return (new, *output[1:]) if new is not None and is_tuple else new
-
-    def on_input(_module: nn.Module, args: tuple, kwargs: dict) -> Any:
-        name = None if args else next(iter(kwargs))
-        new = see(kwargs[name] if name else args[0])
-        if new is None:
-            return None
-        return (args, kwargs | {name: new}) if name else ((new, *args[1:]), kwargs)
-
-    added = (
-        module.register_forward_hook(on_output)
-        if hook == "output"
-        else module.register_forward_pre_hook(on_input, with_kwargs=True)
-    )
-    try:
-        yield
-    finally:
-        added.remove()
 
 
 @dataclass(frozen=True)
@@ -90,7 +43,7 @@ class Shape:
         first: the first block that depends on the site, and so runs.
         last: the first block that the site does not depend on.
         layers: the layers of the cache that blocks from `first` on write.
-        features: the coordinates that the site is, of what its module holds.
+        features: for each of the site's places, the coordinates that it is of what its module holds.
         token_bytes: what is kept of a token before the exchange.
         stream_bytes: what is kept of a token from there on.
         stream_device: where that is needed.
@@ -100,7 +53,7 @@ class Shape:
     first: int
     last: int
     layers: frozenset[int]
-    features: slice
+    features: list[slice]
     token_bytes: int
     stream_bytes: int
     stream_device: torch.device
@@ -111,7 +64,7 @@ class CutModel:
 
     Args:
         model: a decoder of transformers in evaluation mode.
-        site: any place in its blocks, or beside them, that holds one vector a token.
+        site: any place in its blocks, or beside them, that holds one vector a token; or several of one width.
 
     Raises:
         ModelMismatchError: the model is not made so that it can be cut there; the message says why.
@@ -124,7 +77,7 @@ class CutModel:
             raise ModelMismatchError("it is an encoder and a decoder")
         self.model, self.site = model, site
         self.layers = layers_of(model)[1]
-        self.module, self.hook = component_module(model, site.component, site.layer)
+        self.points = [component_module(model, part.tabled, part.layer) for part in site.parts]
         self.device = next(model.parameters()).device
         self.shape = self._observed()
 
@@ -132,7 +85,7 @@ class CutModel:
     def _observed(self, length: int = 3) -> Shape:
         """Run a few tokens and look: at what blocks give, when the site is reached, and what the cache is told."""
         given: list[Any] = []
-        reached: list[tuple[int, Any]] = []
+        reached: dict[int, list[tuple[int, Any]]] = {number: [] for number in range(len(self.points))}
         cached: dict[int, tuple[int, Both]] = {}
 
         def note(_module: nn.Module, _args: Any, output: Any) -> None:
@@ -141,36 +94,54 @@ class CutModel:
         def record(layer: int, keys: Tensor, values: Tensor) -> None:
             cached[layer] = len(given), (keys, values)
 
+        def noting(number: int) -> See:
+            return lambda value: reached[number].append((len(given), value))
+
         ids = torch.zeros(1, length, dtype=torch.long)
         with ExitStack() as stack:
             for block in self.layers:
                 stack.callback(block.register_forward_hook(note).remove)
-            stack.enter_context(seeing(self.module, self.hook, lambda value: reached.append((len(given), value))))
+            for number, (module, hook) in enumerate(self.points):
+                stack.enter_context(seeing(module, hook, noting(number)))
             self._forward(ids, ids == 0, Prefix(record=record), _last(ids))
         if [block for block, _ in given] != list(self.layers):
             raise ModelMismatchError(f"its {len(self.layers)} blocks do not run once each, in their order")
         streams = [output[0] if isinstance(output, tuple) else output for _, output in given]
-        vectors = [*streams, *(value for _, value in reached)]
-        if len(reached) != 1 or not all(isinstance(one, Tensor) and one.shape[:-1] == (1, length) for one in vectors):
+        vectors = [*streams, *(value for seen in reached.values() for _, value in seen)]
+        once = all(len(seen) == 1 for seen in reached.values())
+        if not once or not all(isinstance(one, Tensor) and one.shape[:-1] == (1, length) for one in vectors):
             raise ModelMismatchError("the site, or the stream between its blocks, is not one vector a token")
-        first, value = reached[0]
-        features = component_features(self.model, self.site.component, value.shape[-1])
-        width, told = features.stop - features.start, component_width(self.model, self.site.component)
-        if width != told:
-            raise ModelMismatchError(f"the site is {width} wide, and pyvene's table has {told}")
-        within = any(self.module is part for block in self.layers[first : first + 1] for part in block.modules())
+        counts = [seen[0][0] for seen in reached.values()]
+        first = min(counts)
         above = {layer: both for layer, (count, both) in cached.items() if count >= first}
         stream = streams[max(first - 1, 0)]
         return Shape(
             outputs=[len(output) if isinstance(output, tuple) else None for _, output in given],
             first=first,
-            last=first + within,
+            last=max(
+                count + self._within(count, module) for count, (module, _) in zip(counts, self.points, strict=True)
+            ),
             layers=frozenset(above),
-            features=features,
+            features=[
+                self._features(part, seen[0][1].shape[-1])
+                for part, seen in zip(self.site.parts, reached.values(), strict=True)
+            ],
             token_bytes=sum(side.nbytes // length for both in above.values() for side in both),
             stream_bytes=stream.nbytes // length if first else 0,
             stream_device=stream.device,
         )
+
+    def _within(self, count: int, module: nn.Module) -> bool:
+        """Whether a module is a part of the block before which `count` have run."""
+        return any(module is part for block in self.layers[count : count + 1] for part in block.modules())
+
+    def _features(self, part: Site, shown: int) -> slice:
+        """The coordinates that a place is of the `shown` ones that its module holds."""
+        features = component_features(self.model, part.component, shown, part.head)
+        width, told = features.stop - features.start, component_width(self.model, part.tabled)
+        if width != told:
+            raise ModelMismatchError(f"the site is {width} wide, and pyvene's table has {told}")
+        return features
 
     def _forward(
         self,
@@ -188,36 +159,48 @@ class CutModel:
 
     @contextmanager
     def _running(
-        self, below: int, above: int, see: Callable[[Any], Tensor | None], stream: Tensor | None = None
+        self, below: int, above: int, see: Callable[[int], See], stream: Tensor | None = None
     ) -> Iterator[None]:
-        """The blocks from `below` to before `above` alone run, on a stream given to the first; `see` is at the site."""
-        own, module = list(self.layers), self.module
+        """The blocks from `below` to before `above` alone run, on a stream given to the first.
+
+        `see` gives what each of the site's places is shown to.
+        """
+        own, stand_ins = list(self.layers), {}
         try:
             for index, block in enumerate(own):
                 if not below <= index < above:
-                    stand_in = Through(block, self.shape.outputs[index], stream if index == below - 1 else None)
-                    module, self.layers[index] = stand_in if module is block else module, stand_in
-            with seeing(module, self.hook, see):
+                    given = stream if index == below - 1 else None
+                    stand_ins[block] = self.layers[index] = Through(block, self.shape.outputs[index], given)
+            with ExitStack() as stack:
+                for number, (module, hook) in enumerate(self.points):
+                    stack.enter_context(seeing(stand_ins.get(module, module), hook, see(number)))
                 yield
         finally:
             for index, block in enumerate(own):
                 self.layers[index] = block
 
     @torch.no_grad()
-    def values(self, ids: Int[Tensor, "batch pos"], at: Int[Tensor, "batch"]) -> Float[Tensor, "batch site"]:
-        """The site's value at one position of each row, whose tokens up to there are real."""
-        found: list[Tensor] = []
+    def values(
+        self, ids: Int[Tensor, "batch pos"], at: Int[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch place token site"]:
+        """The values at the places at some positions of each row, up to the last of which its tokens are real."""
+        found = []
         for rows in self._chunks(ids):
-            width, there = int(at[rows].max()) + 1, at[rows]
+            there, ends = at[rows], at[rows].amax(1)
+            width = int(ends.max()) + 1
+            seen: dict[int, Tensor] = {}
 
-            def look(value: Tensor, there: Tensor = there) -> None:
-                index = torch.arange(len(there)) * value.shape[1] + there
-                tokens = value.flatten(0, 1).index_select(0, moved(index, value.device))
-                found.append(tokens[:, self.shape.features])
+            def look(number: int, there: Tensor = there, seen: dict[int, Tensor] = seen) -> See:
+                def see(value: Tensor) -> None:
+                    seen[number] = _at(value, there)[..., self.shape.features[number]]
 
-            tokens, mask = ids[rows, :width], torch.arange(width) <= there[:, None]
+                return see
+
+            tokens, mask = ids[rows, :width], torch.arange(width) <= ends[:, None]
             with self._running(0, self.shape.last, look):
                 self._forward(tokens, mask, Prefix(), _last(tokens))
+            device = seen[0].device
+            found.append(torch.stack([seen[number].to(device) for number in range(len(self.points))], 1))
         return torch.cat(found)
 
     def bytes_of(self, ids: Int[Tensor, "batch pos"], starts: Int[Tensor, "batch"], steps: Int[Tensor, "batch"]) -> int:
@@ -297,15 +280,18 @@ class CutModel:
         ids: Int[Tensor, "batch pos"],
         where: Bool[Tensor, "batch pos"],
         change: Change,
+        tokens: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "kept vocab"]:
-        """Logits where asked for, row after row, with another value at the site at the first token.
+        """Logits where asked for, row after row, with other values at the site's places at some of the tokens.
 
         Args:
             bases: what is kept, and which rows of it.
             ids: the tokens from the exchange on; beyond a row's steps they do not matter.
             where: which tokens are asked for.
-            change: the new value from the base's.
+            change: the new values from the base's.
+            tokens: which of these tokens; the first if not given.
         """
+        at = torch.zeros(len(ids), 1, dtype=torch.long) if tokens is None else tokens
         if self.device.type != "cpu" and ids.shape[1] == 1:
             # For a single token transformers would look whether any is masked, and wait for the device to say so.
             ids, where = ids.expand(-1, 2), nn.functional.pad(where, (0, 1))
@@ -325,10 +311,16 @@ class CutModel:
             )
             return keys, values
 
-        def put(value: Float[Tensor, "batch pos width"]) -> Tensor:
-            new, value = change(value[:, 0, self.shape.features]), value.clone()
-            value[:, 0, self.shape.features] = new.to(value.device)
-            return value
+        def put(number: int) -> See:
+            def see(value: Float[Tensor, "batch pos width"]) -> Tensor:
+                features, index = self.shape.features[number], _places(value, at)
+                flat = value.flatten(0, 1).clone()
+                own = flat[:, features].index_select(0, index).view(*at.shape, -1)
+                new = change(own, number).to(flat.device).flatten(0, 1)
+                flat[:, features] = flat[:, features].index_copy(0, index, new)
+                return flat.view(value.shape)
+
+            return see
 
         stream, first = None, self.shape.first
         if first:
@@ -344,6 +336,16 @@ def shared_tokens(ids: Int[Tensor, "batch pos"], starts: Int[Tensor, "batch"]) -
         return 0
     same = (ids == ids[0]).all(0)[: int(starts.min())]
     return int(same.long().cumprod(0).sum())
+
+
+def _places(value: Float[Tensor, "batch pos width"], at: Int[Tensor, "batch token"]) -> Int[Tensor, "tokens"]:
+    """Positions of rows as places among all tokens of a batch, on its device; `at` is on the CPU."""
+    return moved((torch.arange(len(at))[:, None] * value.shape[1] + at).flatten(), value.device)
+
+
+def _at(value: Float[Tensor, "batch pos width"], at: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token width"]:
+    """The vectors at some positions of each row."""
+    return value.flatten(0, 1).index_select(0, _places(value, at)).view(*at.shape, -1)
 
 
 def _last(ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:

@@ -83,7 +83,8 @@ class TransformerEngine(StackedAlignments):
     @classmethod
     def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
         """Whether this route exists for them."""
-        known = isinstance(model, TransformerLM) and site.component in cls.components
+        whole = site == Site(site.component, site.layer) and site.component in cls.components
+        known = isinstance(model, TransformerLM) and whole
         return known and cls.stack(interventions)
 
     def prepare(self, pairs: Pairs) -> Prepared:
