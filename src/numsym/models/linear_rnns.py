@@ -1,0 +1,120 @@
+"""Small linear RNNs with fresh weights, as classes of transformers: Mamba-2 and Gated DeltaNet.
+
+Their state is linear in itself from token to token: a Mamba-2 decays a matrix by head and adds to it; a Gated DeltaNet
+also overwrites what it holds under the same key.
+
+They are transformers' own classes, so that what is trained here is read and run wherever those are. Trained as language
+models or on tasks of tokens, they have the site `state` by `numsym.models.load`.
+"""
+
+from typing import Any
+
+from numsym.errors import InvalidArgumentError, check_at_least
+
+CHUNK = 16
+"""Tokens that a training pass of a Mamba-2 runs at once; on a CPU its cost grows with their square."""
+
+ENDS = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
+
+
+def mamba2_config(
+    vocab_size: int = 9,
+    hidden_size: int = 48,
+    num_layers: int = 1,
+    num_heads: int = 4,
+    state_size: int = 8,
+    conv_kernel: int = 4,
+) -> Any:
+    """The shape of a Mamba-2 (Dao and Gu 2024, arXiv 2405.21060), a `transformers.Mamba2Config`.
+
+    Args:
+        vocab_size: the number of tokens.
+        hidden_size: the width of the embeddings and of the residual stream; the mixer is twice as wide.
+        num_layers: blocks.
+        num_heads: of the mixer, of equal width.
+        state_size: the state of a head has this many columns, and as many rows as the head is wide.
+        conv_kernel: tokens that its convolution sees; the last ones are a part of the state too.
+
+    Raises:
+        InvalidArgumentError: a number is out of range, or the heads do not divide the mixer's width.
+    """
+    from transformers import Mamba2Config
+
+    _check(vocab_size=vocab_size, hidden_size=hidden_size, num_layers=num_layers, num_heads=num_heads)
+    _check(state_size=state_size, conv_kernel=conv_kernel)
+    if 2 * hidden_size % num_heads:
+        raise InvalidArgumentError(
+            f"num_heads={num_heads} is not allowed with hidden_size={hidden_size}: the mixer is twice as wide, and its "
+            "heads must be of equal width"
+        )
+    return Mamba2Config(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_hidden_layers=num_layers,
+        num_heads=num_heads,
+        head_dim=2 * hidden_size // num_heads,
+        state_size=state_size,
+        conv_kernel=conv_kernel,
+        n_groups=1,
+        chunk_size=CHUNK,
+        **ENDS,
+    )
+
+
+def gated_deltanet_config(
+    vocab_size: int = 9,
+    hidden_size: int = 48,
+    num_layers: int = 1,
+    num_heads: int = 4,
+    key_size: int = 8,
+    value_size: int = 16,
+    conv_kernel: int = 4,
+) -> Any:
+    """The shape of a Gated DeltaNet (Yang, Kautz, Hatamizadeh 2024, arXiv 2412.06464), a `transformers.Qwen3NextConfig`.
+
+    Qwen3-Next without its layers of attention and without experts: a mixer and an MLP of twice the width in each block.
+
+    Args:
+        vocab_size: the number of tokens.
+        hidden_size: the width of the embeddings and of the residual stream.
+        num_layers: blocks.
+        num_heads: of the mixer.
+        key_size: the width of a head's keys.
+        value_size: of its values; the state of a head is keys by values.
+        conv_kernel: tokens that its convolution sees; the last ones are a part of the state too.
+
+    Raises:
+        InvalidArgumentError: a number is out of range.
+    """
+    from transformers import Qwen3NextConfig
+
+    _check(vocab_size=vocab_size, hidden_size=hidden_size, num_layers=num_layers, num_heads=num_heads)
+    _check(key_size=key_size, value_size=value_size, conv_kernel=conv_kernel)
+    return Qwen3NextConfig(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_hidden_layers=num_layers,
+        intermediate_size=2 * hidden_size,
+        linear_num_key_heads=num_heads,
+        linear_num_value_heads=num_heads,
+        linear_key_head_dim=key_size,
+        linear_value_head_dim=value_size,
+        linear_conv_kernel_dim=conv_kernel,
+        layer_types=["linear_attention"] * num_layers,
+        num_experts=0,
+        mlp_only_layers=list(range(num_layers)),
+        # Heads of the attention that it does not have.
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        head_dim=8,
+        # transformers' 0.02 is for wide models: here it would take training several times as long.
+        initializer_range=hidden_size**-0.5,
+        # transformers asks a cache for the length of its first attention, and there is none.
+        use_cache=False,
+        **ENDS,
+    )
+
+
+def _check(**sizes: int) -> None:
+    for name, value in sizes.items():
+        check_at_least(name, value, 1)

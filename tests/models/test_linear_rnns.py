@@ -1,0 +1,48 @@
+"""Small linear RNNs: their shapes, that they learn, and that they are read back."""
+
+import pytest
+import torch
+
+import numsym
+from numsym.errors import InvalidArgumentError
+from numsym.models import Site, build, state_sites
+from numsym.models.linear_rnns import gated_deltanet_config, mamba2_config
+
+WIDTHS = {
+    "mamba2": (dict(hidden_size=16, num_heads=2, state_size=4, conv_kernel=3), 2 * 16 * 4 + (32 + 2 * 4) * 3),
+    "gated_deltanet": (
+        dict(hidden_size=16, num_heads=2, key_size=4, value_size=6, conv_kernel=3),
+        2 * 4 * 6 + 2 * (4 + 4 + 6) * 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WIDTHS)
+def test_every_layer_has_its_state_and_the_convolutions_last_inputs(kind):
+    shape, width = WIDTHS[kind]
+    model = build(9, kind, num_layers=2, **shape)
+    assert state_sites(model) == [Site("state", 0), Site("state", 1)]
+    assert model.state_widths == {0: width, 1: width}
+    assert model(torch.zeros(2, 5, dtype=torch.long)).logits.shape == (2, 5, 9)
+
+
+@pytest.mark.parametrize("kind", WIDTHS)
+def test_it_learns_and_is_read_back(kind, tmp_path):
+    task = numsym.tasks.Parity(counts=range(1, 3), held_out=())
+    model = build(task.vocab_size, kind, **WIDTHS[kind][0])
+    log = numsym.train(model, task, steps=30, batch_size=16, learning_rate=0.01, check_every=10)
+    assert log.records[-1]["loss"] < 0.8 * log.records[0]["loss"]
+    model.save_pretrained(tmp_path / "model")
+    again = numsym.models.load(tmp_path / "model")
+    ids = task.sample(8, generator=torch.Generator().manual_seed(0)).input_ids
+    torch.testing.assert_close(again(ids).logits, model(ids).logits)
+    assert again.state_widths == model.state_widths
+
+
+def test_a_shape_that_does_not_fit_is_named():
+    with pytest.raises(InvalidArgumentError, match="num_heads=3 is not allowed with hidden_size=16"):
+        mamba2_config(hidden_size=16, num_heads=3)
+    with pytest.raises(InvalidArgumentError, match="key_size=0 is not allowed"):
+        gated_deltanet_config(key_size=0)
+    with pytest.raises(InvalidArgumentError, match="model has cell, which is not allowed: mamba2_config takes vocab"):
+        build(9, "mamba2", cell="gru")
