@@ -70,7 +70,7 @@ def gated_deltanet_config(
     value_size: int = 16,
     conv_kernel: int = 4,
 ) -> Any:
-    """The shape of a Gated DeltaNet (Yang, Kautz, Hatamizadeh 2024, arXiv 2412.06464), a `transformers.Qwen3NextConfig`.
+    """The shape of a Gated DeltaNet (Yang et al. 2024, arXiv 2412.06464), a `transformers.Qwen3NextConfig`.
 
     Qwen3-Next without its layers of attention and without experts: a mixer and an MLP of twice the width in each block.
 
