@@ -14,7 +14,7 @@ from numsym.errors import InvalidArgumentError, check_at_least
 CHUNK = 16
 """Tokens that a training pass of a Mamba-2 runs at once; on a CPU its cost grows with their square."""
 
-ENDS = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
+ENDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
 
 
 def mamba2_config(
