@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
+from transformers import Qwen3NextConfig, Qwen3NextForCausalLM
 
 import numsym
 from numsym.errors import InvalidArgumentError
 from numsym.models import Site, build, state_sites
 from numsym.models.linear_rnns import gated_deltanet_config, mamba2_config
+from numsym.models.twin import twin
 
 WIDTHS = {
     "mamba2": (dict(hidden_size=16, num_heads=2, state_size=4, conv_kernel=3), 2 * 16 * 4 + (32 + 2 * 4) * 3),
@@ -30,13 +33,25 @@ def test_every_layer_has_its_state_and_the_convolutions_last_inputs(kind):
 def test_it_learns_and_is_read_back(kind, tmp_path):
     task = numsym.tasks.Parity(counts=range(1, 3), held_out=())
     model = build(task.vocab_size, kind, **WIDTHS[kind][0])
-    log = numsym.train(model, task, steps=30, batch_size=16, learning_rate=0.01, check_every=10)
-    assert log.records[-1]["loss"] < 0.8 * log.records[0]["loss"]
+    log = numsym.train(model, task, steps=60, batch_size=16, learning_rate=0.01, check_every=20)
+    assert log.records[-1]["accuracy"] > 0.9
     model.save_pretrained(tmp_path / "model")
     again = numsym.models.load(tmp_path / "model")
     ids = task.sample(8, generator=torch.Generator().manual_seed(0)).input_ids
     torch.testing.assert_close(again(ids).logits, model(ids).logits)
     assert again.state_widths == model.state_widths
+
+
+def test_the_time_steps_of_a_gated_deltanet_are_small_and_its_twins_are_too(tmp_path):
+    build(9, "gated_deltanet", num_layers=2, num_heads=8).save_pretrained(tmp_path / "model")
+    model = numsym.models.load(tmp_path / "model")
+    for one in (model, twin(model, 1)):
+        steps = torch.cat([nn.functional.softplus(p) for name, p in one.named_parameters() if name.endswith("dt_bias")])
+        assert len(steps) == 16
+        assert steps.min() >= 0.00099
+        assert 0.01 < steps.max() <= 0.1001
+    plain = Qwen3NextForCausalLM(Qwen3NextConfig(**model.config.to_dict() | {"time_step_limits": None}))
+    assert (plain.model.layers[0].linear_attn.dt_bias == 1).all()
 
 
 def test_a_shape_that_does_not_fit_is_named():

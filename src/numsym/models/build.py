@@ -8,7 +8,7 @@ import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
 from numsym.errors import InvalidArgumentError, check_name
-from numsym.models.linear_rnns import gated_deltanet_config, mamba2_config
+from numsym.models.linear_rnns import draw_gates, gated_deltanet_config, mamba2_config
 from numsym.models.load import load
 from numsym.models.recurrent import RecurrentConfig, RecurrentLM
 from numsym.models.transformer import TransformerConfig, TransformerLM
@@ -47,7 +47,9 @@ def build(vocab_size: int, architecture: str = "recurrent", **shape: Any) -> Pre
     config, model = ARCHITECTURES[architecture]
     if isinstance(model, str):
         _check_taken(config, shape)
-        return load(getattr(transformers, model)(config(vocab_size=vocab_size, **shape)))
+        made = getattr(transformers, model)(config(vocab_size=vocab_size, **shape))
+        draw_gates(made)
+        return load(made)
     check_shape(config(vocab_size=vocab_size), shape)
     return model(config(vocab_size=vocab_size, **shape))
 

@@ -7,12 +7,19 @@ They are transformers' own classes, so that what is trained here is read and run
 models or on tasks of tokens, they have the site `state` by `numsym.models.load`.
 """
 
+import math
 from typing import Any
+
+import torch
+from torch import nn
 
 from numsym.errors import InvalidArgumentError, check_at_least
 
 CHUNK = 16
 """Tokens that a training pass of a Mamba-2 runs at once; on a CPU its cost grows with their square."""
+
+TIME_STEPS = "time_step_limits"
+"""The entry of a Gated DeltaNet's config that says between which numbers its first time steps are drawn."""
 
 ENDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
 
@@ -109,10 +116,26 @@ def gated_deltanet_config(
         head_dim=8,
         # transformers' 0.02 is for wide models: here it would take training several times as long.
         initializer_range=hidden_size**-0.5,
+        **{TIME_STEPS: [0.001, 0.1]},
         # transformers asks a cache for the length of its first attention, and there is none.
         use_cache=False,
         **ENDS,
     )
+
+
+@torch.no_grad()
+def draw_gates(model: nn.Module) -> None:
+    """Draw the time steps of a Gated DeltaNet as its authors' code does, if its config says between which numbers.
+
+    transformers starts each at softplus(1): a head then forgets nearly all at every token, and does not learn to count.
+    """
+    config: Any = model.config
+    limits = getattr(config, TIME_STEPS, None)
+    for name, parameter in model.named_parameters() if limits else ():
+        if name.endswith("dt_bias"):
+            low, high = map(math.log, limits)
+            steps = torch.exp(low + (high - low) * torch.rand(parameter.shape)).to(parameter)
+            parameter.copy_(steps + torch.log(-torch.expm1(-steps)))  # what softplus makes these of
 
 
 def _check(**sizes: int) -> None:
