@@ -39,7 +39,7 @@ def mamba2_config(
         hidden_size: the width of the embeddings and of the residual stream; the mixer is twice as wide.
         num_layers: blocks.
         num_heads: of the mixer, of equal width.
-        state_size: the state of a head has this many columns, and as many rows as the head is wide.
+        state_size: the state of a head is a matrix with this many columns, and as many rows as the head is wide.
         conv_kernel: tokens that its convolution sees; the last ones are a part of the state too.
 
     Raises:
@@ -47,19 +47,13 @@ def mamba2_config(
     """
     from transformers import Mamba2Config
 
-    _check(vocab_size=vocab_size, hidden_size=hidden_size, num_layers=num_layers, num_heads=num_heads)
-    _check(state_size=state_size, conv_kernel=conv_kernel)
-    if 2 * hidden_size % num_heads:
-        raise InvalidArgumentError(
-            f"num_heads={num_heads} is not allowed with hidden_size={hidden_size}: the mixer is twice as wide, and its "
-            "heads must be of equal width"
-        )
+    width = _width_of_head(vocab_size, hidden_size, num_layers, num_heads, state_size, conv_kernel)
     return Mamba2Config(
         vocab_size=vocab_size,
         hidden_size=hidden_size,
         num_hidden_layers=num_layers,
         num_heads=num_heads,
-        head_dim=2 * hidden_size // num_heads,
+        head_dim=width,
         state_size=state_size,
         conv_kernel=conv_kernel,
         n_groups=1,
@@ -73,8 +67,7 @@ def gated_deltanet_config(
     hidden_size: int = 48,
     num_layers: int = 1,
     num_heads: int = 4,
-    key_size: int = 8,
-    value_size: int = 16,
+    state_size: int = 8,
     conv_kernel: int = 4,
 ) -> Any:
     """The shape of a Gated DeltaNet (Yang et al. 2024, arXiv 2412.06464), a `transformers.Qwen3NextConfig`.
@@ -83,20 +76,19 @@ def gated_deltanet_config(
 
     Args:
         vocab_size: the number of tokens.
-        hidden_size: the width of the embeddings and of the residual stream.
+        hidden_size: the width of the embeddings and of the residual stream; the values of all heads are twice as wide.
         num_layers: blocks.
-        num_heads: of the mixer.
-        key_size: the width of a head's keys.
-        value_size: of its values; the state of a head is keys by values.
+        num_heads: of the mixer, of equal width.
+        state_size: the width of a head's keys: its state is keys by values.
         conv_kernel: tokens that its convolution sees; the last ones are a part of the state too.
 
     Raises:
-        InvalidArgumentError: a number is out of range.
+        InvalidArgumentError: a number is out of range, or the heads do not divide the width of the values.
     """
     from transformers import Qwen3NextConfig
 
-    _check(vocab_size=vocab_size, hidden_size=hidden_size, num_layers=num_layers, num_heads=num_heads)
-    _check(key_size=key_size, value_size=value_size, conv_kernel=conv_kernel)
+    width = _width_of_head(vocab_size, hidden_size, num_layers, num_heads, state_size, conv_kernel)
+    drawn: dict[str, Any] = {TIME_STEPS: [0.001, 0.1]}
     return Qwen3NextConfig(
         vocab_size=vocab_size,
         hidden_size=hidden_size,
@@ -104,8 +96,8 @@ def gated_deltanet_config(
         intermediate_size=2 * hidden_size,
         linear_num_key_heads=num_heads,
         linear_num_value_heads=num_heads,
-        linear_key_head_dim=key_size,
-        linear_value_head_dim=value_size,
+        linear_key_head_dim=state_size,
+        linear_value_head_dim=width,
         linear_conv_kernel_dim=conv_kernel,
         layer_types=["linear_attention"] * num_layers,
         num_experts=0,
@@ -116,11 +108,25 @@ def gated_deltanet_config(
         head_dim=8,
         # transformers' 0.02 is for wide models: here it would take training several times as long.
         initializer_range=hidden_size**-0.5,
-        **{TIME_STEPS: [0.001, 0.1]},
         # transformers asks a cache for the length of its first attention, and there is none.
         use_cache=False,
+        **drawn,
         **ENDS,
     )
+
+
+def _width_of_head(
+    vocab_size: int, hidden_size: int, num_layers: int, num_heads: int, state_size: int, conv_kernel: int
+) -> int:
+    """How wide a head is, once the numbers are checked."""
+    for name, value in locals().items():
+        check_at_least(name, value, 1)
+    if 2 * hidden_size % num_heads:
+        raise InvalidArgumentError(
+            f"num_heads={num_heads} is not allowed with hidden_size={hidden_size}: the mixer is twice as wide, and its "
+            "heads must be of equal width"
+        )
+    return 2 * hidden_size // num_heads
 
 
 @torch.no_grad()
@@ -131,13 +137,10 @@ def draw_gates(model: nn.Module) -> None:
     """
     config: Any = model.config
     limits = getattr(config, TIME_STEPS, None)
-    for name, parameter in model.named_parameters() if limits else ():
+    if limits is None:
+        return
+    low, high = (math.log(limit) for limit in limits)
+    for name, parameter in model.named_parameters():
         if name.endswith("dt_bias"):
-            low, high = map(math.log, limits)
             steps = torch.exp(low + (high - low) * torch.rand(parameter.shape)).to(parameter)
             parameter.copy_(steps + torch.log(-torch.expm1(-steps)))  # what softplus makes these of
-
-
-def _check(**sizes: int) -> None:
-    for name, value in sizes.items():
-        check_at_least(name, value, 1)
