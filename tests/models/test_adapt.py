@@ -125,8 +125,29 @@ class Nothing(Fused):
         return {"values": super().forward(tokens)}
 
 
+class StatesFirst(Fused):
+    def forward(self, tokens):
+        hidden, _ = self.rnn(self.embed(tokens))
+        return hidden, self.out(hidden)
+
+
+class CellFirst(Looped):
+    def forward(self, tokens):
+        state, states = None, []
+        for token in tokens.unbind(1):
+            state = self.cells[0](self.embed(token), state)
+            states.append(state)
+        return torch.stack(states, 1), self.out(torch.stack(states, 1))
+
+
 SAID = {
-    "no decoder": (lambda: nn.GRU(4, 4), r"GRU is not allowed: its forward does not run on tokens alone, torch.long"),
+    "no decoder": (
+        lambda: nn.GRU(4, 4),
+        r"GRU is not allowed: its forward does not run on tokens alone, torch.long.*; it is an nn.GRU alone: give the "
+        "network that embeds",
+    ),
+    "states first": (StatesFirst, "its forward gives the states of 'rnn' first, where logits may be a tensor"),
+    "a cell's first": (CellFirst, "its forward gives the states of 'cells.0' first, where logits may be a tensor"),
     "two things": (
         Both,
         r"and None as prompt \(AttributeError: .*; its nn.GRU at 'rnn' runs in both directions, so that its states",
@@ -174,6 +195,20 @@ class PlainLoop(Looped):
         return super().forward(input_ids)
 
 
+class OwnLoop(MINE["Own"]):
+    config = type("Config", (), {"hidden_size": MINE["WIDTH"]})()
+
+    def forward(self, input_ids):
+        return super().forward(input_ids, torch.ones_like(input_ids, dtype=torch.bool))
+
+
+class WrittenOut(Written):
+    config = type("Config", (), {"hidden_size": 4})()
+
+    def forward(self, input_ids):
+        return super().forward(input_ids)
+
+
 def test_a_bare_recurrence_as_a_site_is_refused_before_the_search():
     task = numsym.tasks.MultiObject(counts=range(1, 4))
     register(Plain, {"state": Component("rnn", "hidden_size"), "read": Component("out", "hidden_size", "input")})
@@ -186,6 +221,13 @@ def test_a_bare_recurrence_as_a_site_is_refused_before_the_search():
     assert components_of(network) == ("read",)
     model = load(network)
     assert components_of(model)[0] == "state"
+    register(OwnLoop, {"state": Component("cells[%s]", "hidden_size")})
+    with pytest.raises(ModelMismatchError, match="runs 3 times for 3 tokens"):
+        numsym.align(OwnLoop(), task, site="state")
+    assert components_of(load(OwnLoop()))[0] == "state"
+    register(WrittenOut, {"pre": Component("step", "hidden_size")})
+    with pytest.raises(ModelMismatchError, match="no recurrence is found in it"):
+        load(WrittenOut())
     register(PlainLoop, {"state": Component("cells[%s]", "hidden_size")})
     with pytest.raises(
         ModelMismatchError, match=r"its module runs 3 times for 3 tokens.*load\(model\) makes the state of"

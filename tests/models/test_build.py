@@ -13,7 +13,9 @@ def test_each_architecture_is_built_from_its_recipe():
 
 
 def test_what_is_not_allowed_is_named():
-    with pytest.raises(ValueError, match=r"unknown architecture 'mamba': choose one of recurrent, transformer"):
+    with pytest.raises(
+        ValueError, match=r"unknown architecture 'mamba': choose one of gated_deltanet, mamba2, recurrent, transformer"
+    ):
         build(9, architecture="mamba")
     with pytest.raises(ValueError, match=r"model has cell, .* TransformerConfig has no such argument"):
         build(9, architecture="transformer", cell="gru")

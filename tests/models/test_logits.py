@@ -51,6 +51,15 @@ def test_a_forward_is_given_only_what_it_takes():
     assert model_inputs(Columns(), IDS, MASK, KEEP)["logits_to_keep"].tolist() == [2, 4]
 
 
+def test_a_forward_with_other_names_is_referred_to_load():
+    class Mine(nn.Module):
+        def forward(self, tokens):
+            return tokens
+
+    with pytest.raises(ModelMismatchError, match=r"Mine is not allowed: its forward takes no `input_ids`.*models.load"):
+        model_inputs(Mine(), IDS, MASK)
+
+
 @pytest.mark.parametrize("model", [Plain(), Columns(), Positions()])
 def test_the_logits_kept_are_those_of_the_positions_however_the_model_decodes(model):
     logits = model(**model_inputs(model, IDS, MASK, KEEP))["logits"]

@@ -89,7 +89,8 @@ def _orthogonal(parameters: Parameters) -> Maps:
 def _linear(parameters: Parameters) -> Maps:
     """M M^T + l I and its inverse through the Cholesky factor, in standardised features; S and b cancel."""
     forward = definite(parameters["matrix"])
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(forward))
+    # To say that a factor does not exist, a device would be waited for; it exists for every M.
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(forward)[0])
     std = parameters["std"]
     return forward / std[:, :, None], inverse * std[:, None, :]
 
@@ -117,7 +118,9 @@ ALIGNMENTS.register("linear")(
 def _low_rank(parameters: Parameters) -> Maps:
     """U and (V^T U)^-1 V^T."""
     columns, rows = parameters["columns"], parameters["rows"]
-    return columns, torch.linalg.solve(rows.mT @ columns, rows.mT)
+    product = rows.mT @ columns
+    # Whether it is singular is asked only where nothing waits for the answer.
+    return columns, torch.linalg.solve_ex(product, rows.mT, check_errors=product.device.type == "cpu")[0]
 
 
 ALIGNMENTS.register("low_rank")(

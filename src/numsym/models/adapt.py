@@ -40,7 +40,7 @@ def adapt(module: nn.Module) -> RecurrentAdapter:
     with frozen(module):
         interface, calls = _interface(module)
         found = candidates(module, calls, ROWS, TOKENS)
-        complaints = _about_recurrences(module, calls, found) + _about_logits(module, interface)
+        complaints = _about_recurrences(module, calls, found) + _about_logits(module, interface, found[0])
         if complaints:
             raise ModelMismatchError(_sentence(module, complaints))
         for one in found:
@@ -131,6 +131,9 @@ NO_RECURRENCE = (
 
 def _at_sight(module: nn.Module) -> list[str]:
     """What is wrong with the recurrences of a module, as far as it need not run."""
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        kind = type(module).__name__
+        return [f"it is an nn.{kind} alone: give the network that embeds tokens for it and decodes its states"]
     complaints = [] if has_recurrence(module) else [NO_RECURRENCE]
     for path, part in module.named_modules():
         if isinstance(part, nn.RNNBase) and part.bidirectional:
@@ -163,14 +166,20 @@ def _about_recurrences(module: nn.Module, calls: dict[str, list[Call]], found: l
     return complaints
 
 
-def _about_logits(module: nn.Module, interface: Interface) -> list[str]:
+def _about_logits(module: nn.Module, interface: Interface, recurrences: list[Recurrence]) -> list[str]:
     """What is wrong with what a module gives."""
     ids = _tokens(module)
-    logits = interface(module, ids, None)
+    with calls_of(module) as calls:
+        logits = interface(module, ids, None)
     if logits.ndim != 3 or logits.shape[:2] != ids.shape or not logits.is_floating_point():
         return [
             f"its forward gives {_shape(logits, interface)} for tokens {_shape(ids, interface)}: logits are "
             "(batch, pos, vocab), for each token those of the next"
+        ]
+    if states := [one.path for one in recurrences if _is_state(logits, calls[one.path][-1])]:
+        return [
+            f"its forward gives the states of {states[-1]!r} first, where logits may be a tensor, the first of a "
+            "tuple, or `logits` of a dict or an object"
         ]
     complaints = []
     vocabulary = int(ids.max()) + 1
@@ -182,6 +191,14 @@ def _about_logits(module: nn.Module, interface: Interface) -> list[str]:
     if not _close(interface(module, others, None)[1:], logits[1:]):
         complaints.append("its logits in a row depend on other rows")
     return complaints
+
+
+def _is_state(logits: Float[Tensor, "batch pos vocab"], call: Call) -> bool:
+    """Whether what is given as logits is what the last call of a recurrence gave."""
+    last = logits[:, -1]
+    given = [value for value in call.given if isinstance(value, Tensor) and value.shape[-1:] == last.shape[-1:]]
+    ends = [value if value.ndim == 2 else end for value in given for end in (value[:, -1], value[-1])]
+    return any(end.shape == last.shape and torch.equal(end, last) for end in ends)
 
 
 def _shape(tensor: Tensor, interface: Interface) -> tuple[int, ...]:

@@ -41,13 +41,17 @@ CACHES = ("past_key_values", "cache_params", "state")
 """What forwards call their cache."""
 
 
+States = dict[int, list[Tensor]]
+"""By layer, the tensors of its state, each with a row for each of the batch."""
+
+
 class Slots:
     """What a cache holds of each layer that carries a state."""
 
     def __init__(self, cache: Any):
         self.cache = cache
 
-    def read(self) -> dict[int, list[Tensor]]:
+    def read(self) -> States:
         """By layer, its tensors, each with a row for each of the batch."""
         if isinstance(self.cache, list | tuple):  # RWKV: the layers are the last dimension
             return {layer: [part[..., layer] for part in self.cache] for layer in range(self.cache[0].shape[-1])}
@@ -114,15 +118,68 @@ class Steps:
                 logits.append(self._step(ids, mask, t, slots))
                 parts = _carried(slots, before, None if mask is None else mask[:, t])
                 for layer in {*edits, *([] if record is None else [record])}:
-                    state = torch.cat([part.flatten(1) for part in parts[layer]], -1)
+                    state = joined(parts[layer])
                     for edit in edits.get(layer, ()):
                         state = edit.step(t, state)
                     if layer == record:
                         found.append(state)
                     if layer in edits:
-                        slots.write(layer, _cut(state, parts[layer]))
+                        slots.write(layer, cut(state, parts[layer]))
                 watched.see(slots)
         return torch.cat(logits, 1), torch.stack(found, 1) if found else None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the states are all that the model carries: there is no layer of attention."""
+        return self.name != "past_key_values" or not _attends(DynamicCache(config=self.model.config))
+
+    @torch.no_grad()
+    def until(
+        self, ids: Int[Tensor, "batch pos"], at: Int[Tensor, "batch"]
+    ) -> tuple[Float[Tensor, "batch vocab"], States]:
+        """What is said at a position of each row, and the states after it; `ids` and `at` are on the CPU."""
+        ids, slots = ids.to(self.model.device), Slots(self._start(len(ids)))
+        said: Any = None
+        held: States = {}
+        for t in range(int(at.max()) + 1):
+            logits = self._step(ids, None, t, slots)[:, 0]
+            parts = slots.read()
+            if said is None:
+                said, held = torch.empty_like(logits), {k: [torch.empty_like(p) for p in v] for k, v in parts.items()}
+            rows = (at == t).nonzero()[:, 0].to(ids.device, non_blocking=True)
+            said.index_copy_(0, rows, logits.index_select(0, rows))
+            for layer, own in parts.items():
+                for there, part in zip(held[layer], own, strict=True):
+                    there.index_copy_(0, rows, part.index_select(0, rows))
+        return said, held
+
+    def onwards(
+        self, ids: Int[Tensor, "batch pos"], states: States, see: Callable[[int, Float[Tensor, "batch vocab"]], None]
+    ) -> None:
+        """Run tokens from some states on, and show what is said at each; the states may have gradients."""
+        slots, watched = self.restored(states), _Watched()
+        with watched.kept():
+            for t in range(ids.shape[1]):
+                watched.see(slots)
+                see(t, self._step(ids, None, t, slots)[:, 0])
+
+    def restored(self, states: States) -> Slots:
+        """A cache that holds some states."""
+        first = next(iter(states.values()))
+        slots = Slots(self._start(len(first[0])))
+        if isinstance(slots.cache, list):
+            slots.cache = [torch.stack(part, -1) for part in zip(*states.values(), strict=True)]
+            return slots
+        with torch.no_grad():
+            # A token, so that the cache is there and knows that it has seen something.
+            self._step(torch.zeros(len(first[0]), 1, dtype=torch.long, device=first[0].device), None, 0, slots)
+        for layer, parts in states.items():
+            slots.write(layer, parts)
+        return slots
+
+    def step(self, token: Int[Tensor, "batch"], slots: Slots) -> tuple[Float[Tensor, "batch vocab"], Slots]:
+        """Consume a token: what is said then, and the cache after it."""
+        return self._step(token[:, None], None, 0, slots)[:, 0], slots
 
     def _start(self, rows: int) -> Any:
         """The cache before the first token; None where the model makes it."""
@@ -196,7 +253,12 @@ class _Watched:
             yield
 
 
-def _cut(state: Float[Tensor, "batch hidden"], like: list[Tensor]) -> list[Tensor]:
+def joined(parts: list[Tensor]) -> Float[Tensor, "batch hidden"]:
+    """The tensors of a layer's state side by side."""
+    return torch.cat([part.flatten(1) for part in parts], -1)
+
+
+def cut(state: Float[Tensor, "batch hidden"], like: list[Tensor]) -> list[Tensor]:
     """A state as the tensors that it is made of, in memory of their own."""
     parts = state.split([part[0].numel() for part in like], -1)
     return [part.reshape(one.shape).to(one.dtype).clone() for part, one in zip(parts, like, strict=True)]

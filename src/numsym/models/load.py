@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from numsym._pyvene import faults, tabled
+from numsym._pyvene import components_of, faults, tabled
 from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.hub import fetch
 from numsym.models.adapt import adapt, has_recurrence
@@ -98,8 +98,8 @@ def _known(model: nn.Module) -> nn.Module:
         register_model(model)
         show_states(model)
         return model
-    if tabled(model) and not (has_recurrence(model) and faults(model)):
-        return model
+    if tabled(model):
+        return _named(model)
     if has_recurrence(model) or not hasattr(model, "config"):
         return adapt(model)
     try:
@@ -110,3 +110,15 @@ def _known(model: nn.Module) -> nn.Module:
             return adapt(model)
         except ModelMismatchError as other:
             raise ModelMismatchError(f"{error}; as a recurrent network, {other}") from None
+
+
+def _named(model: nn.Module) -> nn.Module:
+    """A model whose places somebody has named, or the adapter where they are those of its recurrence."""
+    if not faults(model):
+        return model
+    try:
+        return adapt(model)
+    except ModelMismatchError:
+        if components_of(model):  # what is left of them can be exchanged
+            return model
+        raise

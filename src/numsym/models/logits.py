@@ -45,9 +45,15 @@ def model_inputs(
         `attention_mask` gets none: what it says of real tokens does not depend on padding after them.
 
     Raises:
-        ModelMismatchError: there is padding on the left, and the forward takes no `attention_mask`.
+        ModelMismatchError: the forward takes no `input_ids`; or there is padding on the left, and it takes no
+            `attention_mask`.
     """
     takes = arguments_of(model)
+    if not takes & {"input_ids", ANYTHING}:
+        raise ModelMismatchError(
+            f"model of type {type(model).__name__} is not allowed: its forward takes no `input_ids`; "
+            "numsym.models.load(model) makes an adapter that does, on the same weights"
+        )
     given: dict[str, Any] = {"input_ids": input_ids}
     if takes & {"attention_mask", ANYTHING}:
         given["attention_mask"] = mask

@@ -19,6 +19,7 @@ from numsym._tables import STATE_SITES
 from numsym.errors import InvalidArgumentError
 from numsym.models.bridge import BridgeAdapter
 from numsym.models.cached import attach
+from numsym.models.linear_rnns import draw_gates
 from numsym.models.own import RecurrentAdapter
 
 RESETS = ("reset_parameters", "_reset_parameters")
@@ -59,6 +60,7 @@ def _fresh(model: Any) -> nn.Module:
         makers.append(lambda: type(model)())
     if isinstance(model, PreTrainedModel):
         fresh: Any = makers[0]()
+        draw_gates(fresh)
         if hasattr(model, STATE_SITES):
             known: Any = model
             attach(fresh, known.token_by_token, known.state_widths)

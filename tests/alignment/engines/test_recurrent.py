@@ -46,6 +46,28 @@ def test_loss_gradients_and_correctness_equal_the_pyvene_route(both, cell, layer
     both.check_equal(model, site, interventions, pairs, torch.arange(10, 90))
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("layers", "layer"), [(1, 0), (3, 1)])
+def test_torchs_own_packed_recurrence_gives_the_same(both, cell, layers, layer):
+    """As on CUDA, where that is cuDNN's."""
+    one = [build("linear", WIDTH, 4, 1, seed=1)]
+    both.check_equal(make(cell, layers), Site("state", layer), one, draw(("count",)), torch.arange(96), fused=True)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("home", [None, "cpu"])
+def test_cuda_gives_what_the_cpu_gives(both, cell, home):
+    pairs, found = draw(("count",)), []
+    torch.manual_seed(0)
+    model = make(cell, 2)
+    for device in ("cpu", "cuda"):
+        one = build("linear", WIDTH, 4, 1, seed=1).to(device)
+        engine = RecurrentEngine(model.to(device), Site("state", 0), [one], home=home)
+        found.append([side.cpu() for side in both.measured(engine, pairs, torch.arange(96))])
+    torch.testing.assert_close(found[1], found[0], atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-6), (torch.bfloat16, 0.02)])
 @pytest.mark.parametrize("function", list(ALIGNMENTS))
 def test_a_model_of_another_type_gives_the_same_by_both_routes(both, function, dtype, close):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from numsym._pyvene import frozen, pv
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.engines.recurrent import RecurrentEngine
+from numsym.alignment.engines.stepped import SteppedEngine
 from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.engines.transformer import TransformerEngine
 from numsym.alignment.functions import ALIGNMENTS
@@ -49,6 +50,7 @@ ENGINES: Registry[type[Route]] = Registry("engine")
 
 ENGINES.register("recurrent")(RecurrentEngine)
 ENGINES.register("transformer")(TransformerEngine)
+ENGINES.register("stepped")(SteppedEngine)
 ENGINES.register("suffix")(SuffixEngine)
 ENGINES.register("pyvene")(PyveneEngine)
 

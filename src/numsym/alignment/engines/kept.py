@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -137,7 +137,7 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def picked(store: Tensor, index: Int[Tensor, "*shape"], device: torch.device) -> Float[Tensor, "*shape_and_rest"]:
+def picked(store: Tensor, index: Int[Tensor, "*shape"], device: torch.device) -> Shaped[Tensor, "*shape_and_rest"]:
     """Some tokens of what is kept, on a device; `index` is on the CPU.
 
     What lies in the host's memory goes through a pinned buffer, so that nothing waits for the device.

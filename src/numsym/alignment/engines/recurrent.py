@@ -7,6 +7,10 @@ half of the first layer's gates is a table with a row for each token, and only s
 does not depend on how long the prefixes are: what is kept of them is one state a layer.
 
 Many alignments run as one: their parameters are stacked, and their batches pass through the model as one batch.
+
+On an accelerator the recurrence is torch's own packed one (cuDNN's on CUDA), since there each step of Python costs more
+than all that it computes. What says which tokens are where stays on the CPU, so that nothing in a step waits for the
+device to say it.
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +21,12 @@ from torch import Tensor, nn
 
 from numsym._pyvene import pv
 from numsym.alignment.engines.free_running import FreeRun, run_on
+from numsym.alignment.engines.kept import moved, picked
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.pairs import Pairs
 from numsym.models import RecurrentLM
-from numsym.models.recurrence import Packing, run_packed
+from numsym.models.layers import RecurrentLayer
+from numsym.models.recurrence import Packing, run_fused, run_packed
 from numsym.models.site import Site
 from numsym.programs import Program
 
@@ -31,6 +37,8 @@ CHUNK = 1024
 @dataclass(frozen=True)
 class Prepared:
     """Pairs as the engine needs them; row i of everything is pair i, and step 0 is the position of the exchange.
+
+    The states are where the engine keeps them, `block` is on the model's device, the rest on the CPU.
 
     Attributes:
         base, source: (batch, hidden) the states to exchange; the source's may be those of another model.
@@ -57,16 +65,37 @@ class RecurrentEngine(StackedAlignments):
     """Loss and correctness of stacked alignments on interchange pairs of a `RecurrentLM`.
 
     Takes what `PyveneEngine` takes and gives what it gives (tested equal).
+
+    Args:
+        model: frozen.
+        site: "state" of a layer.
+        interventions: one per alignment, each of a type in `ALIGNMENTS`.
+        home: where states are kept, such as "cpu" for a model on CUDA: they then go through pinned memory of the host.
+            The model's device if not given.
+        fused: whether to run torch's own packed recurrence; not on a CPU, if not given.
     """
 
     name, order, takes = "resumed", 0, "RecurrentLM at 'state'"
 
-    def __init__(self, model: RecurrentLM, site: Site, interventions: list[pv.Intervention]):
+    def __init__(
+        self,
+        model: RecurrentLM,
+        site: Site,
+        interventions: list[pv.Intervention],
+        home: torch.device | str | None = None,
+        fused: bool | None = None,
+    ):
         super().__init__(interventions)
         self.model, self.layer = model, site.layer
+        self.device: torch.device = next(model.parameters()).device
+        self.home = self.device if home is None else torch.device(home)
+        self.fused = self.device.type != "cpu" if fused is None else fused
         layer = model.recurrent_layers[0].rnn
         with torch.no_grad():
-            self._table = nn.functional.linear(model.embed.weight, layer.weight_ih_l0, layer.bias_ih_l0)
+            # What the first layer takes of each token: its embedding, or the input half of the gates.
+            self._table = model.embed.weight.detach()
+            if not self.fused:
+                self._table = nn.functional.linear(self._table, layer.weight_ih_l0, layer.bias_ih_l0)
 
     @staticmethod
     def supports(model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
@@ -83,13 +112,12 @@ class RecurrentEngine(StackedAlignments):
             sources: the engine whose model, at its site, reads the sources; this one by default. With another, the
                 source states are that model's: what is made of them is the caller's, who gives it to `outcome`.
         """
-        pairs = pairs.to(self.model.device)
-        reader = sources or self
+        pairs, reader = pairs.to("cpu"), sources or self
         parts = [self._states(pairs.rows(slice(i, i + CHUNK)), reader) for i in range(0, len(pairs), CHUNK)]
         base, source, *others = (torch.cat(columns) for columns in zip(*parts, strict=True))
         after = pairs.base_at[:, None] + 1
         steps = int((pairs.base_mask.sum(1) - pairs.base_at).max()) - 1
-        index = after + torch.arange(steps, device=after.device)
+        index = after + torch.arange(steps)
         inside = index < pairs.base_ids.shape[1]
         index = index.clamp(max=pairs.base_ids.shape[1] - 1)
         targets = pairs.base_ids.gather(1, index)
@@ -101,24 +129,26 @@ class RecurrentEngine(StackedAlignments):
             lengths=pairs.base_mask.sum(1) - pairs.base_at - 2,
             scored=pairs.scored.gather(1, index) & inside,
             targets=targets,
-            block=pairs.block,
+            block=pairs.block.to(self.device),
         )
 
     def _states(self, pairs: Pairs, reader: "RecurrentEngine") -> list[Float[Tensor, "batch hidden"]]:
         """Base and source state at the site, then the base's state of every other layer."""
-        rows = torch.arange(len(pairs), device=pairs.base_at.device)
         longest = int(pairs.base_at.max()) + 1
-        prefix = torch.arange(longest, device=rows.device) <= pairs.base_at[:, None]
-        base = self.model.states(pairs.base_ids[:, :longest], prefix)
-        source = reader.model.states(pairs.source_ids, pairs.source_mask)[reader.layer]
-        found = [base[self.layer][rows, pairs.base_at], source[rows, pairs.source_at]]
+        prefix = torch.arange(longest) <= pairs.base_at[:, None]
+        here, there = pairs.to(self.device), pairs.to(reader.device)
+        rows = torch.arange(len(pairs), device=self.device)
+        base = self.model.states(here.base_ids[:, :longest], prefix.to(self.device))
+        source = reader.model.states(there.source_ids, there.source_mask)[reader.layer]
+        given = source[torch.arange(len(pairs), device=reader.device), there.source_at]
+        found = [base[self.layer][rows, here.base_at], given]
         for layer, states in enumerate(base):
             if layer < self.layer:
-                found.append(states[rows, pairs.base_at])
+                found.append(states[rows, here.base_at])
             elif layer > self.layer:
-                before = states[rows, (pairs.base_at - 1).clamp(min=0)]
-                found.append(torch.where((pairs.base_at > 0)[:, None], before, 0.0))
-        return found
+                before = states[rows, (here.base_at - 1).clamp(min=0)]
+                found.append(torch.where((here.base_at > 0)[:, None], before, 0.0))
+        return [states.to(self.home) for states in found]
 
     def measure(
         self, prepared: list[Prepared], rows: list[Tensor], alive: list[int]
@@ -130,7 +160,7 @@ class RecurrentEngine(StackedAlignments):
             rows: for each of them, the pairs of this batch; as many for each.
             alive: indices of the alignments to run.
         """
-        parts = [take(pairs, row) for pairs, row in zip(prepared, rows, strict=True)]
+        parts = [take(pairs, row, self.device) for pairs, row in zip(prepared, rows, strict=True)]
         return self.outcome(self.exchange(*_sides(parts), alive), parts)
 
     def outcome(
@@ -144,7 +174,7 @@ class RecurrentEngine(StackedAlignments):
         """
         batch = _join(parts)
         hidden, where = self._resume(exchanged, batch)
-        return scored(self.model.decoder(hidden), batch.targets[where], where, len(parts))
+        return scored(self.model.decoder(hidden), moved(batch.targets[where], hidden.device), where, len(parts))
 
     def exchanged(
         self, index: int, prepared: Prepared
@@ -162,34 +192,47 @@ class RecurrentEngine(StackedAlignments):
         self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
     ) -> FreeRun:
         """What the model does by itself from the exchanged states of one alignment on."""
-        pairs = pairs.to(self.model.device)
-        logits, states = self.exchanged(index, self.prepare(pairs))
+        pairs = pairs.to(self.device)
+        prepared = take(self.prepare(pairs), torch.arange(len(pairs)), self.device)
+        logits, states = self.exchanged(index, prepared)
         return run_on(self.model.step, logits, states, pairs, program, generator)
 
     def _resume(
         self, exchanged: Float[Tensor, "batch hidden"], batch: Prepared
     ) -> tuple[Float[Tensor, "scored out"], Bool[Tensor, "batch steps"]]:
         """What the decoder sees at the scored positions, and where these are."""
-        layers, steps = self.model.recurrent_layers, torch.arange(batch.ids.shape[1], device=batch.ids.device)
-        packing = Packing.of(steps < batch.lengths[:, None])
-        inputs = self._table[batch.ids.flatten()[packing.tokens]]
+        layers, device = self.model.recurrent_layers, self.device
+        packing = Packing.of(torch.arange(batch.ids.shape[1]) < batch.lengths[:, None])
+        out = self._table.index_select(0, moved(batch.ids.flatten()[packing.tokens], device))
         with torch.no_grad():
             for below, start in zip(layers[: self.layer], batch.others, strict=False):
-                states = run_packed(below.rnn, inputs, start[packing.order], packing.sizes)
-                above = layers[layers.index(below) + 1].rnn
-                inputs = nn.functional.linear(below.output(states), above.weight_ih_l0, above.bias_ih_l0)
+                out = self._run(below, out, start, packing)
         site = layers[self.layer]
-        states = run_packed(site.rnn, inputs, exchanged[packing.order], packing.sizes)
+        out = self._run(site, out, exchanged, packing)
         # Step 0 is the exchanged state itself, which the layers above and the decoder see as well.
-        first = len(states) + torch.arange(len(exchanged), device=states.device)[:, None]
+        first = len(out) + torch.arange(len(exchanged))[:, None]
         shown = torch.cat([first, packing.states], 1)
-        states = torch.cat([states, exchanged])
+        out = torch.cat([out, site.output(exchanged)])
         for above, start in zip(layers[self.layer + 1 :], batch.others[self.layer :], strict=True):
-            longer = torch.arange(shown.shape[1], device=states.device) <= batch.lengths[:, None]
-            x = layers[layers.index(above) - 1].output(states)[shown]
-            states, shown = above.states(x, longer, start).flatten(0, 1), torch.arange(shown.numel()).view(shown.shape)
-            shown = shown.to(states.device)
-        return layers[-1].output(states[shown[batch.scored]]), batch.scored
+            packing = Packing.of(torch.arange(shown.shape[1]) <= batch.lengths[:, None])
+            x = out.index_select(0, moved(shown.flatten()[packing.tokens], device))
+            out, shown = self._run(above, x, start, packing), packing.states
+        return out.index_select(0, moved(shown[batch.scored], device)), batch.scored
+
+    def _run(
+        self,
+        layer: RecurrentLayer,
+        x: Float[Tensor, "tokens in"],
+        start: Float[Tensor, "batch hidden"],
+        packing: Packing,
+    ) -> Float[Tensor, "tokens out"]:
+        """What a layer passes on at packed tokens; `x` of the first is what its table has."""
+        start = start.index_select(0, moved(packing.order, start.device))
+        if self.fused:
+            return run_fused(layer.rnn, x, start, packing.sizes)
+        if layer is not self.model.recurrent_layers[0]:
+            x = nn.functional.linear(x, layer.rnn.weight_ih_l0, layer.rnn.bias_ih_l0)
+        return layer.output(run_packed(layer.rnn, x, start, packing.sizes))
 
 
 def _sides(parts: list[Prepared]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
@@ -197,11 +240,21 @@ def _sides(parts: list[Prepared]) -> tuple[list[Tensor], list[Tensor], list[Tens
     return [part.base for part in parts], [part.source for part in parts], [part.block for part in parts]
 
 
-def take(prepared: Prepared, rows: Tensor) -> Prepared:
-    """Some of the prepared pairs."""
-    rows = rows.to(prepared.base.device)
-    tensors = {name: value[rows] for name, value in vars(prepared).items() if isinstance(value, Tensor)}
-    return replace(prepared, others=[states[rows] for states in prepared.others], **tensors)
+def take(prepared: Prepared, rows: Int[Tensor, "picked"], device: torch.device | None = None) -> Prepared:
+    """Some of the prepared pairs, by rows on the CPU; their states on a device, or where they are kept."""
+
+    def some(states: Tensor) -> Tensor:
+        return picked(states, rows, device or states.device)
+
+    here = {name: getattr(prepared, name)[rows] for name in ("ids", "lengths", "scored", "targets")}
+    return replace(
+        prepared,
+        base=some(prepared.base),
+        source=some(prepared.source),
+        others=[some(states) for states in prepared.others],
+        block=prepared.block.index_select(0, moved(rows, prepared.block.device)),
+        **here,
+    )
 
 
 def _join(parts: list[Prepared]) -> Prepared:

@@ -108,14 +108,19 @@ def scored(
     Returns:
         The mean cross-entropy of each alignment's tokens, and for each which rows are right in all of theirs.
     """
-    size, device = len(where) // stacks, logits.device
-    rows = where.nonzero()[:, 0]
+    losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+    return tallied(losses, logits.detach().argmax(-1) != targets, where.nonzero()[:, 0], len(where), stacks)
+
+
+def tallied(
+    losses: Float[Tensor, "kept"], wrong: Bool[Tensor, "kept"], rows: Int[Tensor, "kept"], n: int, stacks: int
+) -> tuple[Float[Tensor, "stack"], list[Bool[Tensor, "batch"]]]:
+    """As `scored`, from the loss of each scored token and whether it is wrong, and the row of `n` that it is in."""
+    size, device = n // stacks, losses.device
     owner, counts = rows // size, torch.bincount(rows // size, minlength=stacks)
     rows, owner, counts = (index.to(device, non_blocking=True) for index in (rows, owner, counts))
-    losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
     total = losses.new_zeros(stacks).index_add(0, owner, losses)
-    wrong = (logits.detach().argmax(-1) != targets).long()
-    mistakes = torch.zeros(len(where), dtype=torch.long, device=device).index_add(0, rows, wrong)
+    mistakes = torch.zeros(n, dtype=torch.long, device=device).index_add(0, rows, wrong.long())
     return total / counts, list((mistakes == 0).split(size))
 
 
