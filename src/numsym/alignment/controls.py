@@ -21,7 +21,27 @@ from numsym.models.logits import model_inputs
 from numsym.models.site import Site
 from numsym.models.twin import twin
 
+CHUNK = 1000
+"""Pairs whose states are read at a time."""
+
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
+
+
+@torch.no_grad()
+def states_at(
+    model: nn.Module, site: Site, pairs: Pairs
+) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "batch hidden"]]:
+    """The site's values where bases and sources meet."""
+    found: list[tuple[Tensor, Tensor]] = []
+    for start in range(0, len(pairs), CHUNK):
+        part = pairs.rows(slice(start, start + CHUNK)).to(device_of(model))
+        longest = int(part.base_at.max()) + 1
+        base = model_inputs(model, part.base_ids[:, :longest], part.base_mask[:, :longest])
+        sides = (base, part.base_at), (model_inputs(model, part.source_ids, part.source_mask), part.source_at)
+        rows = torch.arange(len(part), device=part.base_at.device)
+        values = [activations(model, site, inputs)[rows, at].reshape(len(part), -1).float() for inputs, at in sides]
+        found.append((values[0], values[1]))
+    return torch.cat([base for base, _ in found]), torch.cat([source for _, source in found])
 
 
 @torch.no_grad()

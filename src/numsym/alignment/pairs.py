@@ -1,6 +1,6 @@
 """Interchange pairs: two inputs, where to exchange which variable, and what follows then ([N] section 3.3)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -33,6 +33,8 @@ class Pairs:
         base_counts, source_counts: (batch,) the numbers that the two trials are about.
         state: the base's program after the exchange: what the counterfactual continues from.
         variables: the blocks, by name; a name, or "full".
+        base_state, source_state: every variable of the program by name, (batch,) each: what the base had before the
+            exchange, and what the source has; empty in pairs that are not from `interchange_pairs`.
     """
 
     base_ids: Int[Tensor, "batch pos"]
@@ -50,6 +52,8 @@ class Pairs:
     source_counts: Int[Tensor, "batch"]
     state: State
     variables: tuple[str, ...]
+    base_state: State = field(default_factory=dict)
+    source_state: State = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.base_at)
@@ -75,7 +79,8 @@ class Pairs:
         """The same bases and counterfactuals with each other's sources: nothing in a source tells what follows."""
         order = torch.randperm(len(self), generator=generator).to(self.base_at.device)
         names = ("source_ids", "source_mask", "source_at", "source_value", "source_counts")
-        return replace(self, **{name: getattr(self, name)[order] for name in names})
+        state = {name: values[order] for name, values in self.source_state.items()}
+        return replace(self, source_state=state, **{name: getattr(self, name)[order] for name in names})
 
     def without(self, seen: "Pairs") -> "Pairs":
         """Those pairs whose prefixes, positions and exchanged variable are not among `seen`'s."""
@@ -91,8 +96,11 @@ class Pairs:
 
     def _map(self, function) -> "Pairs":  # type: ignore[no-untyped-def]
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        state = {name: function(value) for name, value in self.state.items()}
-        return replace(self, state=state, **{name: function(value) for name, value in tensors.items()})
+        states: dict[str, Any] = {
+            kind: {name: function(value) for name, value in getattr(self, kind).items()}
+            for kind in ("state", "base_state", "source_state")
+        }
+        return replace(self, **states, **{name: function(value) for name, value in tensors.items()})
 
 
 def _last(mask: Bool[Tensor, "batch pos"]) -> int:
@@ -159,6 +167,8 @@ def interchange_pairs(
         source_counts=given.counts,
         state=state,
         variables=variables,
+        base_state={name: base.state[name] for name in program.variables},
+        source_state={name: given.state[name] for name in giving[1].variables},
     ).rows(slice(None))
 
 

@@ -6,7 +6,7 @@ Beside it, exchanges of whole sites, for which nothing is searched.
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import intervenable, locations, pv
@@ -121,6 +121,31 @@ def outcome(
     Returns:
         As `score`.
     """
+    return score(_logits(model, pairs, exchange, subspaces), pairs)
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, site: Site, intervention: pv.Intervention, pairs: Pairs) -> Int[Tensor, "batch pos"]:
+    """The tokens that a model says after an exchange where they are scored (teacher-forced); elsewhere the pairs' own.
+
+    Args:
+        model: frozen by pyvene.
+        site: where the exchange happens.
+        intervention: that makes it.
+        pairs: few enough for one pass.
+    """
+    pairs = pairs.to(device_of(model))
+    subspaces = [pairs.block[:, None].tolist()] if len(pairs.variables) > 1 else None
+    logits = _logits(model, pairs, intervenable(model, [site.representation(intervention)]), subspaces)
+    said = pairs.base_ids.clone()
+    said[:, 1:][pairs.scored[:, 1:]] = logits.argmax(-1)
+    return said.cpu()
+
+
+def _logits(
+    model: nn.Module, pairs: Pairs, exchange: pv.IntervenableModel | None, subspaces: list | None
+) -> Float[Tensor, "kept vocab"]:
+    """At the scored positions, row after row."""
     keep = pairs.scored[:, 1:]
     base = model_inputs(model, pairs.base_ids[:, :-1], pairs.base_mask[:, :-1], keep)
     if exchange is None:
@@ -129,7 +154,7 @@ def outcome(
         sites, source = len(exchange.interventions), model_inputs(model, pairs.source_ids, pairs.source_mask)
         where = locations(pairs.source_at, pairs.base_at, sites)
         _, output = exchange(base, [source] * sites, where, subspaces=subspaces)
-    return score(kept(model, logits_of(output), keep), pairs)
+    return kept(model, logits_of(output), keep)
 
 
 class Whole:
