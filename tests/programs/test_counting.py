@@ -150,3 +150,9 @@ def test_exchanging_one_value_moves_the_sum_by_the_difference(name):
             total, follows = total + demonstrated, follows[follows.index("T") + 1 :]
         want = ["D" if same else "R"] * max(0, total) + ["E"]
         assert follows == want
+
+
+def test_values_have_words():
+    program = MultiObject(counts=range(1, 4)).program("up_down")
+    assert [program.word("phase", value) for value in (-1, 1)] == ["demonstration", "response"]
+    assert program.word("count", 3) == "3"

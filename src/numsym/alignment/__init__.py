@@ -2,7 +2,10 @@
 
 from numsym.alignment.align import align, align_many
 from numsym.alignment.controls import CONTROLS
+from numsym.alignment.divergence import Divergence
 from numsym.alignment.engines.choice import engine_for, right_of
+from numsym.alignment.examples import Example
+from numsym.alignment.explain import Explanation, explain
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, measured_pairs, named
 from numsym.alignment.markov import Dependence, Following, dependence, following
@@ -19,6 +22,9 @@ __all__ = [
     "AlignmentResult",
     "Dependence",
     "Difference",
+    "Divergence",
+    "Example",
+    "Explanation",
     "Following",
     "Hypotheses",
     "Hypothesis",
@@ -33,6 +39,7 @@ __all__ = [
     "align_many",
     "dependence",
     "engine_for",
+    "explain",
     "following",
     "from_mib",
     "interchange_pairs",

@@ -1,7 +1,8 @@
 """The front door: align a program's variables with a model, and measure how far to believe it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -10,6 +11,7 @@ from numsym._pyvene import frozen
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.drawing import check_positions
 from numsym.alignment.engines.choice import engine_names
+from numsym.alignment.explain import explain
 from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, named
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
@@ -170,7 +172,8 @@ def _aligned(
         asked |= _asked(subjects[places[name]], {name: one}, weights, settings, wanted)
     with frozen(model):
         kept = run.keep_all(list(asked), make, lambda path: AlignmentResult.load(path, model), asked=asked)
-    return list(kept.values())
+    explainer = partial(explain, task=task, pairs=counts, positions=positions, engine=engine)
+    return [replace(result, explainer=explainer) for result in kept.values()]
 
 
 def _asked(

@@ -32,7 +32,7 @@ CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 def states_at(
     model: nn.Module, site: Site, pairs: Pairs
 ) -> tuple[Float[Tensor, "row hidden"], Float[Tensor, "row hidden"]]:
-    """The site's values where bases and sources meet; one place after the other where several are exchanged together."""
+    """The site's values where bases and sources meet; place after place where several are exchanged together."""
     found: list[tuple[Tensor, Tensor]] = []
     for start in range(0, len(pairs), CHUNK):
         part = pairs.rows(slice(start, start + CHUNK)).to(device_of(model))

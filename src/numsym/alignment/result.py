@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Bool
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from numsym.storage import new_folder
 
 BELOW = ("floor", "permuted", "untrained")
 """The controls that an IIA must be above to mean anything."""
+
+if TYPE_CHECKING:
+    from numsym.alignment.explain import Explanation
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class AlignmentResult(Result):
     starts: dict[str, float] = field(default_factory=dict, repr=False)
     ends: dict[str, float] = field(default_factory=dict, repr=False)
     tokens: tuple[int | str, ...] = ()
+    explainer: Any = left_out(default=None)
 
     name: ClassVar[str] = "alignment"
 
@@ -176,6 +180,23 @@ class AlignmentResult(Result):
         model = self.model if model is None else model
         check_hash(model, self.model_hash)
         return intervenable(model, self.site.representations(self.intervention, max(1, len(self.tokens))))
+
+    def explain(self, *, measured: int = 2000, examples: int = 6) -> "Explanation":
+        """Why its IIA is what it is; see `numsym.alignment.explain`, which takes results that were read, too.
+
+        Args:
+            measured: how many fresh pairs.
+            examples: how many trials in words, at most.
+
+        Raises:
+            InvalidArgumentError: it was read by itself, so that it does not know its task.
+        """
+        if self.explainer is None:
+            raise InvalidArgumentError(
+                "this result was read by itself and does not know its task: call "
+                "numsym.alignment.explain(result, task), with the pairs= and positions= that it was searched with"
+            )
+        return self.explainer(self, measured=measured, examples=examples)
 
     @property
     def title(self) -> str:

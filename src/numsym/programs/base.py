@@ -81,6 +81,10 @@ class Program(ABC):
         """What a difference of one is in the values of `variable`: more than 1 in programs that keep fractions."""
         return 1
 
+    def word(self, variable: str, value: int) -> str:
+        """A value of a variable as people say it, in whole units of it."""
+        return str(value // self.unit(variable))
+
 
 @dataclass(frozen=True)
 class Unrolled:

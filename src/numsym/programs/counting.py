@@ -93,6 +93,11 @@ class CountingProgram(Program):
         edited = exchange(base, source, names)
         return (edited["phase"] == RESPONSE) | (self.transformed(self.demonstrated(edited)) <= self.longest)
 
+    def word(self, variable: str, value: int) -> str:
+        """The phases have names."""
+        names = {DEMONSTRATION: "demonstration", RESPONSE: "response"} if variable == "phase" else {}
+        return names.get(value) or super().word(variable, value)
+
     def start(self, plan: State) -> State:
         """Before `B`: demonstration phase, all numbers 0. `plan["target"]`: (batch,) the number of objects."""
         target = plan["target"]

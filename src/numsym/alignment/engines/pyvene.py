@@ -6,7 +6,7 @@ Beside it, exchanges of whole sites, for which nothing is searched.
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import intervenable, pv
@@ -137,6 +137,32 @@ def outcome(
     Returns:
         As `score`.
     """
+    return score(_logits(model, pairs, site, exchange, subspaces), pairs)
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, site: Site, intervention: pv.Intervention, pairs: Pairs) -> Int[Tensor, "batch pos"]:
+    """The tokens that a model says after an exchange where they are scored (teacher-forced); elsewhere the pairs' own.
+
+    Args:
+        model: frozen by pyvene.
+        site: where the exchange happens.
+        intervention: that makes it.
+        pairs: few enough for one pass.
+    """
+    pairs = pairs.to(device_of(model))
+    subspaces = [pairs.block[:, None].tolist()] if len(pairs.variables) > 1 else None
+    exchange = intervenable(model, site.representations(intervention, pairs.base_places.shape[1]))
+    logits = _logits(model, pairs, site, exchange, subspaces)
+    said = pairs.base_ids.clone()
+    said[:, 1:][pairs.scored[:, 1:]] = logits.argmax(-1)
+    return said.cpu()
+
+
+def _logits(
+    model: nn.Module, pairs: Pairs, site: Site | None, exchange: pv.IntervenableModel | None, subspaces: list | None
+) -> Float[Tensor, "kept vocab"]:
+    """At the scored positions, row after row."""
     keep = pairs.scored[:, 1:]
     base = model_inputs(model, pairs.base_ids[:, :-1], pairs.base_mask[:, :-1], keep)
     if exchange is None or site is None:
@@ -145,7 +171,7 @@ def outcome(
         source = model_inputs(model, pairs.source_ids, pairs.source_mask)
         where = site.locations(pairs.source_places, pairs.base_places)
         _, output = exchange(base, [source], where, subspaces=subspaces)
-    return score(kept(model, logits_of(output), keep), pairs)
+    return kept(model, logits_of(output), keep)
 
 
 class Whole:

@@ -1,0 +1,249 @@
+"""Why an IIA is what it is: by the values at base and source, by count and position, by divergence, in examples.
+
+A low IIA has three causes: the network has no such variable, no map of this kind expresses it, or the search did not
+find the map. No number alone tells them apart; the tables here do, as far as they can be told apart.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from numsym._pyvene import frozen
+from numsym.alignment.controls import states_at
+from numsym.alignment.divergence import Divergence
+from numsym.alignment.engines.choice import right_of
+from numsym.alignment.examples import Example, in_words
+from numsym.alignment.explained import explained
+from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
+from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
+from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.errors import InvalidArgumentError, Options, check_at_least, options_of
+from numsym.programs import Program
+from numsym.results import Result
+from numsym.shares import Share, shares_by
+from numsym.tasks import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Crossed = dict[tuple[str, str], Share]
+"""IIA by a variable's value at the base and at the source, each in words."""
+
+FEW = 6
+"""So many values of a variable have a row each; more are gathered in as many ranges as `RANGES`."""
+
+RANGES = 4
+
+APART = 3_000_000
+"""Added to a result's seed for the pairs that it is explained on."""
+
+NOTES = """\
+IIA in percent with 95 % intervals, on pairs that were not trained on.
+Values of a variable: at the base down, at the source across. Here pairs count
+that were trained on, too: of some values a small task has no others.
+far: the share of exchanged states that lie farther from every natural state
+than natural ones do from each other. nearest: their median distance from the
+nearest natural one; 1 is how far natural states lie from their mean."""
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation(Result):
+    """One alignment, taken apart.
+
+    Attributes:
+        task, program, variables, alignment, subspace_dim, site: of the alignment.
+        measured: IIA on fresh pairs, whole and by count, difference and position; none of them was trained on, unless
+            the task has no others.
+        crossed: for each variable of the program (those that are not exchanged first), IIA by its value at base and
+            source; pairs that were trained on count here, since of some values a small task has no others.
+        divergence: of the exchanged states.
+        examples: trials in words, one of each way to be wrong and some that are right.
+    """
+
+    task: str
+    program: str
+    variables: tuple[str, ...]
+    alignment: str
+    subspace_dim: int
+    site: str
+    measured: Measurement
+    crossed: dict[str, Crossed]
+    divergence: Divergence
+    examples: tuple[Example, ...]
+
+    name: ClassVar[str] = "explanation"
+    notes: ClassVar[str] = NOTES
+
+    @property
+    def title(self) -> str:
+        """What was aligned, and how."""
+        variables = ", ".join(f"{self.program}.{name}" for name in self.variables)
+        return f"{self.task}, {variables} by {self.alignment} (k {self.subspace_dim}) at {self.site}: IIA in percent"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a share: what it is by, and the values at base and source."""
+        rows = [{"by": "all pairs", "base": None, "source": None, "iia": self.measured.iia}]
+        for name, cells in self.crossed.items():
+            rows += [{"by": name, "base": b, "source": s, "iia": share} for (b, s), share in cells.items()]
+        for by, shares in self.graded.items():
+            rows += [{"by": by, "base": str(value), "source": None, "iia": share} for value, share in shares.items()]
+        return rows
+
+    @property
+    def graded(self) -> dict[str, dict[int, Share]]:
+        """IIA by numbers of the trial, each by name."""
+        found = self.measured
+        return {
+            "count of the base": found.by_base_count,
+            "count of the source": found.by_source_count,
+            "difference": found.by_difference,
+            "position": found.by_position,
+        }
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """A grid a variable; what else was measured; the examples."""
+        made = {f"{self.title}, by {name} of the base (down) and of the source": _grid(cells) for name, cells in
+                self.crossed.items()}  # fmt: skip
+        made["all pairs"] = [{"IIA": self.measured.iia, **self.divergence.row()}]
+        rows = [vars(example) for example in self.examples]
+        return made | ({"examples": rows} if rows else {})
+
+    def figure(self) -> "Figure":
+        """A grid for each variable; below, by count, difference and position."""
+        return explained(self.crossed, self.graded, self.title)
+
+
+def _grid(cells: Crossed) -> list[dict[str, Any]]:
+    bases, sources = (list(dict.fromkeys(cell[i] for cell in cells)) for i in (0, 1))
+    return [{"base": base, **{source: cells.get((base, source)) for source in sources}} for base in bases]
+
+
+def explain(
+    result: AlignmentResult,
+    task: Task,
+    *,
+    pairs: Options[PairCounts] = None,
+    positions: Positions | None = None,
+    measured: int = 2000,
+    examples: int = 6,
+    engine: str = "auto",
+) -> Explanation:
+    """Take an alignment apart: where it is right, how far its exchanged states are from natural ones, and examples.
+
+    Args:
+        result: with its model.
+        task: that it was searched for in.
+        pairs: as it was searched with, so that none that was trained on is measured.
+        positions: likewise.
+        measured: how many fresh pairs.
+        examples: how many trials in words, at most.
+        engine: the route through the model.
+
+    Raises:
+        InvalidArgumentError: the result was read without its model, or is of another task; or a number is below 1.
+    """
+    check_at_least("measured", measured, 10)
+    check_at_least("examples", examples, 0)
+    if result.model is None:
+        raise InvalidArgumentError("result is not allowed: it was read without its model; load it with it")
+    if result.task != task.name:
+        raise InvalidArgumentError(f"task={task.name!r} is not allowed: the alignment is of {result.task!r}")
+    program = task.program(result.program)
+    drawn, unseen = fresh_pairs(result, task, options_of(PairCounts, pairs), positions, measured)
+    with frozen(result.model):
+        right = right_of(result, drawn, engine)
+        chosen = drawn.rows(picked(right, drawn, program, examples))
+        return Explanation(
+            task=result.task,
+            program=result.program,
+            variables=result.variables,
+            alignment=result.alignment,
+            subspace_dim=result.subspace_dim,
+            site=str(result.site),
+            measured=Measurement.of(right[unseen], drawn.rows(unseen)),
+            crossed=crossed(right, drawn, program),
+            divergence=diverging(result, drawn),
+            examples=in_words(result, task, chosen) if len(chosen) else (),
+        )
+
+
+def fresh_pairs(
+    result: AlignmentResult, task: Task, counts: PairCounts, positions: Positions | None, n: int
+) -> tuple[Pairs, Int[Tensor, "unseen"]]:
+    """Pairs of a result's program and variables, of numbers that training used; and which the search did not train on.
+
+    All of them, where it has trained on each: a small task has no others.
+    """
+    hypothesis = Hypothesis(result.program, result.variables, result.alignment, seed=result.seed)
+    generator = torch.Generator().manual_seed(result.seed + APART)
+    program = task.program(result.program)
+    drawn = interchange_pairs(task, program, result.variables, n, positions=positions, generator=generator)
+    seen = set(measured_pairs(task, hypothesis, counts, positions, part="train").keys())
+    unseen = [row for row, key in enumerate(drawn.keys()) if key not in seen]
+    return drawn, torch.tensor(unseen or range(len(drawn)), dtype=torch.long)
+
+
+@torch.no_grad()
+def exchanged_states(
+    result: AlignmentResult, pairs: Pairs
+) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "both hidden"]]:
+    """The states after the exchange, and those of bases and sources before it."""
+    base, source = states_at(result.model, result.site, pairs)
+    subspaces = [[block] for block in pairs.block.tolist()] if len(pairs.variables) > 1 else None
+    return result.intervention(base.clone(), source, subspaces).detach(), torch.cat([base, source])
+
+
+def diverging(result: AlignmentResult, pairs: Pairs) -> Divergence:
+    """How far the exchanged states of some pairs lie from the pairs' own states."""
+    return Divergence.of(*exchanged_states(result, pairs))
+
+
+def crossed(right: Bool[Tensor, "batch"], pairs: Pairs, program: Program) -> dict[str, Crossed]:
+    """IIA by the value of each variable at base and source, those that are not exchanged first."""
+    exchanged = {name for one in pairs.variables for name in program.block(one)}
+    found = {}
+    for name in sorted(program.variables, key=lambda one: one in exchanged):
+        base, source = pairs.base_state[name].cpu(), pairs.source_state[name].cpu()
+        words, base, source = _in_ranges(program, name, base, source)
+        if len(words) > 1:
+            cells = shares_by(right, base * len(words) + source)
+            found[name] = {(words[c // len(words)], words[c % len(words)]): share for c, share in cells.items()}
+    return found
+
+
+def _in_ranges(
+    program: Program, name: str, base: Int[Tensor, "batch"], source: Int[Tensor, "batch"]
+) -> tuple[list[str], Int[Tensor, "batch"], Int[Tensor, "batch"]]:
+    """The values of a variable in words, several together where there are many, and which of them each pair has."""
+    both = torch.cat([base, source])
+    values = both.unique()
+    if len(values) <= FEW:
+        words, index = [program.word(name, int(value)) for value in values], torch.searchsorted(values, both)
+    else:
+        ends = both.double().quantile(torch.linspace(0, 1, RANGES + 1, dtype=torch.float64)[1:-1]).floor().unique()
+        index = torch.searchsorted(ends, both.double())
+        parts = [both[index == i] for i in index.unique()]
+        words = [" to ".join(dict.fromkeys(program.word(name, int(v)) for v in (p.min(), p.max()))) for p in parts]
+        index = torch.searchsorted(index.unique(), index)
+    return words, index[: len(base)], index[len(base) :]
+
+
+def picked(right: Bool[Tensor, "batch"], pairs: Pairs, program: Program, n: int) -> Int[Tensor, "n"]:
+    """The rows of examples: two thirds wrong, where there are so many, each from another cell; the others right."""
+    first = next((name for name in program.variables if name not in pairs.variables), program.variables[0])
+    cell = pairs.base_state[first] * 1000 + pairs.source_state[first] + 1_000_000 * pairs.block
+    wrong, fine = (_spread(cell.cpu(), rows) for rows in (~right, right))
+    bad = min(len(wrong), max(n - len(fine), round(2 * n / 3)))
+    return torch.tensor([*wrong[:bad], *fine[: n - bad]], dtype=torch.long)
+
+
+def _spread(cell: Int[Tensor, "batch"], rows: Bool[Tensor, "batch"]) -> list[int]:
+    """Some rows, one of each cell in turn, the most frequent cell first."""
+    by_cell: dict[int, list[int]] = {}
+    for row in rows.nonzero()[:, 0].tolist():
+        by_cell.setdefault(int(cell[row]), []).append(row)
+    ranked = [(place, -len(members), row) for members in by_cell.values() for place, row in enumerate(members)]
+    return [row for *_, row in sorted(ranked)]
