@@ -13,8 +13,8 @@ from numsym_command.configs import CONFIGS, store
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "Makefile", *sorted((ROOT / "docs").rglob("*.md"))]
-# What the reader is to replace, and the study that docs/extending.md writes.
-NOT_TYPED = re.compile(r"\.\.\.|NAME|OTHER|KEY=VALUE|experiment=accuracy")
+# What the reader is to replace, the study that docs/extending.md writes, and what tests/examples/test_outside.py runs.
+NOT_TYPED = re.compile(r"\.\.\.|NAME|OTHER|KEY=VALUE|experiment=accuracy|plugins=")
 
 
 def commands(text):

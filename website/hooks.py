@@ -1,30 +1,66 @@
-"""Pages of the site that are made when it is built: the reference from what numsym exports, and the changelog.
+"""Pages of the site that are made when it is built: reference, tutorials, migration and changelog.
 
 mkdocs loads this file by its path (`hooks` in mkdocs.yml) and calls the functions that bear its events' names.
 """
 
 import ast
+import contextlib
 import inspect
+import io
+import re
+import sys
 from pathlib import Path
 from types import FunctionType, ModuleType
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-import numsym
-import numsym.training
-
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # mkdocs loads this file by itself
+
+import numsym  # noqa: E402
+import numsym.training  # noqa: E402
+from website import notebooks  # noqa: E402
+
 ROOMS = ("studies", "alignment", "models", "programs", "tasks", "interventions", "training", "probes", "circuits")
+MIGRATION = re.compile(
+    r"^## (\d\S* ?\S*)\n(?:(?!^## ).)*?To change in what you have:\n\n(.*?)(?=\n\n)", re.DOTALL | re.MULTILINE
+)
+VERSIONS = "numsym follows semantic versions; before 1.0 a minor version may change names, and says so here."
+COMPONENTS = """Where pyvene can intervene, by name: `site="block_output:6"`.
+
+The classes below are known by name. `numsym.models.load` finds the places of any other decoder, linear RNN or recurrent
+network of its own accord, and `numsym.models.components_of(model)` says which ones hold in the model that is there."""
+TABLE = ("| class | of | components |", "| --- | --- | --- |")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made."""
-    made = {f"reference/{name}.md": page for name, page in reference().items()}
-    made["changelog.md"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    for path, text in made.items():
-        files.append(File.generated(config, path, content=text))
+    made: dict[str, str | bytes] = {f"reference/{name}.md": page for name, page in reference().items()}
+    made |= {f"tutorials/{path}": content for path, content in notebooks.pages().items()}
+    made["reference/components.md"] = components()
+    made["changelog.md"] = changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    made["migration.md"] = migration(changes)
+    for path, content in made.items():
+        files.append(File.generated(config, path, content=content))
     return files
+
+
+def migration(changes: str) -> str:
+    """The tables of the changelog that say what has a new name."""
+    parts = [f"## To {version.split()[0]}\n\n{table}" for version, table in MIGRATION.findall(changes)]
+    return "\n\n".join(["# Migration", VERSIONS, *parts]) + "\n"
+
+
+def components() -> str:
+    """Every model class that pyvene knows once numsym is imported, and its places."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        from pyvene.models.intervenable_modelcard import type_to_module_mapping as known
+    rows = [
+        f"| `{kind.__name__}` | {kind.__module__.split('.')[0]} | {', '.join(f'`{name}`' for name in sorted(places))} |"
+        for kind, places in sorted(known.items(), key=lambda entry: (entry[0].__module__[:6], entry[0].__name__))
+    ]
+    return "\n".join(["# Models and their components", "", COMPONENTS, "", *TABLE, *rows]) + "\n"
 
 
 def reference() -> dict[str, str]:
