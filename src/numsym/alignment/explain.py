@@ -192,7 +192,8 @@ def exchanged_states(
 ) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "both hidden"]]:
     """The states after the exchange, and those of bases and sources before it."""
     base, source = states_at(result.model, result.site, pairs)
-    subspaces = [[block] for block in pairs.block.tolist()] if len(pairs.variables) > 1 else None
+    blocks = pairs.block.repeat(len(base) // len(pairs)).tolist()
+    subspaces = [[block] for block in blocks] if len(pairs.variables) > 1 else None
     return result.intervention(base.clone(), source, subspaces).detach(), torch.cat([base, source])
 
 
