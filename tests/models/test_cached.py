@@ -11,8 +11,9 @@ from numsym._pyvene import components_of, locations, pv
 from numsym.errors import InvalidArgumentError, UnknownNameError
 from numsym.interventions import LinearAlignmentIntervention
 from numsym.models import Site, load, state_sites
-from numsym.models.cached import Slots, Steps, show_states
+from numsym.models.cached import show_states
 from numsym.models.logits import model_inputs
+from numsym.models.stepping import Slots, Steps
 from numsym.models.twin import twin
 
 ZOO = runpy.run_path(str(Path(__file__).parent / "hugging_face.py"))

@@ -23,8 +23,8 @@ from numsym.alignment.engines.kept import moved, picked
 from numsym.alignment.engines.stacked import StackedAlignments, tallied
 from numsym.alignment.engines.suffix import CACHE_BYTES, compacted
 from numsym.alignment.pairs import Pairs
-from numsym.models.cached import States, Steps, cut, joined
 from numsym.models.site import Site
+from numsym.models.stepping import States, Steps, cut, joined
 from numsym.programs import Program
 
 CHUNK = 512
