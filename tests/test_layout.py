@@ -21,8 +21,8 @@ WITHOUT_TWIN = {
 }  # fmt: skip
 
 ROOMS = (
-    ("errors", "shares"), ("registry",), ("storage", "recipes", "_tables"), ("_pyvene", "results"),
-    ("hub", "run", "figures"), ("programs",), ("tasks",), ("models",), ("interventions",), ("training",),
+    ("errors", "shares"), ("registry",), ("storage", "recipes", "_tables"), ("hub",), ("_pyvene", "results"),
+    ("run", "figures"), ("programs",), ("tasks",), ("models",), ("interventions",), ("training",),
     ("alignment",), ("probes", "circuits"), ("studies",), ("lab",),
 )  # fmt: skip
 """From the base up; a room imports only from those before it, and the rooms on one floor do not see each other."""

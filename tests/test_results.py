@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError
-from numsym.results import Result, aligned, brief, flat, formatted, left_out, number, plain, rebuilt
+from numsym.results import Result, aligned, brief, flat, formatted, left_out, markdown, number, plain, rebuilt
 from numsym.shares import Mean, Share
 
 
@@ -102,3 +102,8 @@ def test_cells_read_as_people_read_them():
     assert [number(v) for v in (999.4, 999.6, 0.05234)] == ["999", "1000", "0.0523"]
     assert aligned([]) == ["(no rows)"]
     assert flat({"a": 1}) == {"a": 1}
+
+
+def test_markdown_keeps_its_columns_whatever_stands_in_a_cell():
+    text = markdown([{"why": "a|b\nc", "n": 1.23456}, {"why": None, "n": 1234.5}])
+    assert text == "| why | n |\n| --- | --- |\n| a\\|b c | 1.23 |\n| - | 1234 |\n"

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError
+from numsym.hub import OnHub
 from numsym.shares import Difference, Mean, Share
 from numsym.storage import new_folder, read_json, write_json
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-__all__ = ["Difference", "Mean", "Result", "Share", "beside", "formatted", "left_out", "plain", "rebuilt"]
+__all__ = ["Difference", "Mean", "Result", "Share", "beside", "formatted", "left_out", "markdown", "plain", "rebuilt"]
 
 FILE, TENSORS = "result.json", "tensors.safetensors"
 LEFT_OUT, BESIDE = "left out", "beside"
@@ -45,8 +46,8 @@ def beside(**options: Any) -> Any:
     return dataclasses.field(repr=False, compare=False, metadata={LEFT_OUT: True, BESIDE: True}, **options)
 
 
-class Result:
-    """What a study or a measurement found.
+class Result(OnHub):
+    """What a study or a measurement found; `push_to_hub` and `from_pretrained` take it to others.
 
     Attributes:
         name: of the class: what its files are called.
@@ -77,6 +78,11 @@ class Result:
     def tables(self) -> dict[str, list[Row]]:
         """What is printed: its rows, unless more or less is to be shown, by title."""
         return {self.title: self.rows()}
+
+    def markdown(self) -> str:
+        """The same as Markdown."""
+        shown = {title: markdown(rows) if rows else "(no rows)\n" for title, rows in self.tables().items()}
+        return "\n".join(f"**{title}**\n\n{table}" for title, table in shown.items())
 
     def to_frame(self) -> "pandas.DataFrame":
         """The rows as a data frame; a share or mean has its ends beside it, as `_low`, `_high` and `_n`."""
@@ -147,6 +153,13 @@ class Result:
 
         tables = ((title, pandas.DataFrame(_texts(rows))) for title, rows in self.tables().items())
         return "".join(f"<p><b>{escape(title)}</b></p>{t.to_html(index=False, border=0)}" for title, t in tables)
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys as a Markdown table."""
+    lines = [list(rows[0]), ["---"] * len(rows[0])]
+    lines += [[formatted(value).replace("|", "\\|").replace("\n", " ") for value in row.values()] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _read_beside(kind: Any, folder: Path) -> dict[str, Any]:

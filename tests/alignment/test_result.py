@@ -1,5 +1,7 @@
 import json
 import os
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +10,8 @@ from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, Measurement, align, interchange_pairs
 from numsym.errors import InvalidArgumentError, ModelMismatchError, RunFolderError
 from numsym.models import RecurrentConfig, RecurrentLM, hash_of
+
+SERVER = runpy.run_path(str(Path(__file__).parents[1] / "hub_on_loopback.py"))
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,43 @@ def test_without_the_model_its_numbers_are_read(result, counter, tmp_path):
     assert again.to_frame().loc[0, "iia"] == result.iia
     with pytest.raises(InvalidArgumentError, match=r"there is no result\.json in it"):
         AlignmentResult.load(tmp_path)
+
+
+def test_on_the_hub_it_has_a_card_and_comes_back_whole_and_pyvenes_too(result, counter, tmp_path, monkeypatch):
+    with SERVER["serving"](monkeypatch, tmp_path / "cache") as hub:
+        result.push_to_hub("me/counter", token="hf_right")
+        found = hub.repos["me/counter"]
+        again = AlignmentResult.from_pretrained("me/counter", model=counter)
+        numbers = AlignmentResult.from_pretrained("me/counter")
+        with pytest.raises(InvalidArgumentError, match="a result that was read without its model has none"):
+            numbers.push_to_hub("me/numbers", token="hf_right")
+        assert list(hub.repos) == ["me/counter"]
+    assert sorted(found) == [
+        "README.md", "config.json", "intervention.json", "intervention.safetensors", "result.json",
+    ]  # fmt: skip
+    assert again.to_dict() == numbers.to_dict() == result.to_dict()
+    assert numbers.intervention is None
+    again.save_pyvene(tmp_path / "pyvene")
+    loaded = next(iter(pv.IntervenableModel.load(str(tmp_path / "pyvene"), counter).interventions.values()))
+    base, source = torch.randn(2, 4, 16)
+    with torch.no_grad():
+        want = result.intervention(base.clone(), source, [[0]] * 4)
+        assert torch.equal(loaded(base.clone(), source, [[0]] * 4), want)
+    card = found["README.md"].decode()
+    for part in (
+        "at `state:0` the network holds `count, phase` of the program `up_down`, on the task `multi_object`",
+        f"{100 * result.iia:.1f} [{100 * result.test.iia.low:.1f}, ", "% of 100 pairs; on held-out numbers ",
+        "every control that was run (floor)", f"SHA-256 `{result.model_hash}`",
+        "from numsym.alignment import AlignmentResult", 'from_pretrained("me/counter", model=model)',
+    ):  # fmt: skip
+        assert part in card
+    with (
+        pytest.raises(ModelMismatchError, match="fitted to weights"),
+        SERVER["serving"](monkeypatch, tmp_path / "cache2") as hub,
+    ):
+        hub.repos["me/counter"] = found
+        other = RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=16))
+        AlignmentResult.from_pretrained("me/counter", model=other)
 
 
 def test_its_file_is_plain_json_without_nan(result, tmp_path):

@@ -43,11 +43,6 @@ def test_words_stand_left_and_numbers_right():
     assert text.splitlines()[-2:] == ["a       2", "long  100"]
 
 
-def test_markdown_keeps_its_columns_whatever_stands_in_a_cell():
-    text = display.markdown([{"why": "a|b\nc", "n": 1.23456}, {"why": None, "n": 1234.5}])
-    assert text == "| why | n |\n| --- | --- |\n| a\\|b c | 1.23 |\n| - | 1234 |\n"
-
-
 def test_a_figure_is_written_whole_and_closed(tmp_path):
     import matplotlib.pyplot as plt
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from numsym.errors import InvalidArgumentError, NumsymError, RunFolderError
-from numsym.lab.display import markdown
 from numsym.lab.run import Run
 from numsym.probes import shuffled
 from numsym.probes.packaged import glove
+from numsym.results import markdown
 from numsym.studies import fourier
 from numsym.studies.fourier import Fourier
 

@@ -16,7 +16,7 @@ from numsym.alignment.stored import read_intervention, write_intervention
 from numsym.errors import InvalidArgumentError
 from numsym.models.site import Site
 from numsym.models.weights import check_hash
-from numsym.results import Result, left_out, read_result
+from numsym.results import Result, formatted, left_out, read_result
 from numsym.shares import Share, shares_by
 from numsym.storage import new_folder
 
@@ -185,6 +185,29 @@ class AlignmentResult(Result):
             }
         ]
 
+    def facts(self) -> dict[str, str]:
+        """Hypothesis, IIA and verdict, as the card on the hub says them."""
+        low = max((c for name, c in self.controls.items() if name != "ceiling"), key=lambda c: c.high, default=None)
+        names = ", ".join(name for name in self.controls if name != "ceiling")
+        above = low is not None and self.test.iia.low > low.high
+        held = "" if self.held_out is None else f"; on held-out numbers {_of(self.held_out.iia)}"
+        return {
+            "Hypothesis": f"at `{self.site}` the network holds `{', '.join(self.variables)}` of the program "
+            f"`{self.program}`, on the task `{self.task}`",
+            "Alignment": f"`{self.alignment}`, {self.subspace_dim} coordinates a variable, seed {self.seed}, "
+            f"{self.steps} steps ({'reached its goal' if self.converged else 'did not reach its goal'})",
+            "IIA": f"the exchange gives every token that the program gives in {_of(self.test.iia)} pairs{held}",
+            "Verdict": "not given, as no control was run"
+            if low is None
+            else f"{'above' if above else 'not above'} every control that was run ({names})",
+            "Weights": f"SHA-256 `{self.model_hash}`: only these load with the intervention",
+        }
+
+    def tags(self) -> dict[str, Any]:
+        """The model on the hub that was aligned, if it is from there."""
+        name = getattr(getattr(self.model, "config", None), "_name_or_path", "") or ""
+        return {"base_model": name} if name and not Path(name).exists() else {}
+
     def write(self, folder: Path) -> None:
         """Write `result.json`, and the intervention as safetensors and JSON."""
         write_intervention(self.intervention, folder)
@@ -244,3 +267,7 @@ class AlignmentResult(Result):
         check_hash(model, read["model_hash"])
         intervention = read_intervention(Path(path)).to(next(model.parameters()).device)
         return cls.from_dict(read, intervention=intervention, model=model)
+
+
+def _of(share: Share) -> str:
+    return f"{formatted(share)} % of {share.n}"

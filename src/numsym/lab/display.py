@@ -66,13 +66,6 @@ def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return made
 
 
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows with the same keys as a Markdown table."""
-    lines = [list(rows[0]), ["---"] * len(rows[0])]
-    lines += [[formatted(value).replace("|", "\\|").replace("\n", " ") for value in row.values()] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def write(figure: "Figure", path: Path) -> Path:
     """Save as PNG in one step, and close the figure."""
     import matplotlib.pyplot as plt
