@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 CONFIG, RESULTS, METRICS = "config.yaml", "results.json", "metrics.jsonl"
 VERSIONS, FAILURE, ASKED, TABLE = "versions.json", "failure.json", "asked.json", "table.csv"
+REPORT = "report.html"
 OWN = (VERSIONS, FAILURE, "wandb")
 
 
@@ -76,6 +77,7 @@ class Run(NoRun):
         config: the resolved configuration, where a command runs; its `folder` entry does not count as part of it.
         track: whether Weights & Biases follows the run; `config["wandb"]` may name project, entity, name and tags.
         quiet: whether nothing is printed.
+        group, job_type: under which Weights & Biases shows it beside others: a sweep's folder, the study's name.
 
     Raises:
         RunFolderError: when it is first used: the folder holds a run with another configuration or begun with other
@@ -94,9 +96,12 @@ class Run(NoRun):
         config: Mapping[str, Any] | None = None,
         track: bool = True,
         quiet: bool = False,
+        group: str | None = None,
+        job_type: str | None = None,
     ):
         self.path, self.config, self.quiet = Path(path), config, quiet
         self._track, self._prefix = track, ""
+        self._shown_with = {"group": group, "job_type": job_type}
         self._open, self._notes = False, dict[str, Any]()
         self._closing = ExitStack()
         self._tracker: Tracker | None = None
@@ -172,7 +177,7 @@ class Run(NoRun):
         root = self._root
         if root._tracker is None:
             config = root.config or {}
-            options = dict(config.get("wandb") or {})
+            options = {**root._shown_with, **(config.get("wandb") or {})}
             root._tracker = Tracker(root.path, config, **options, disabled=not root._track)
         return root._tracker
 
@@ -284,9 +289,12 @@ class Run(NoRun):
             self.path / RESULTS,
             {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()},
         )
+        # Last: what is found is written, whatever becomes of its tracking.
         self.tracker.table("results", rows)
         for name in figures:
             self.tracker.image(name, self.path / f"{name}.png")
+        if (self.path / REPORT).exists():
+            self.tracker.artifact(self.path / REPORT, name="report", kind="report")
 
 
 class _Tracked(Stage):
