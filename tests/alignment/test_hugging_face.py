@@ -10,11 +10,12 @@ from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, align, interchange_pairs
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.functions import ALIGNMENTS, build
-from numsym.errors import ModelMismatchError, UnknownNameError
+from numsym.errors import InvalidArgumentError, ModelMismatchError, UnknownNameError
 from numsym.models import load
 from numsym.models.logits import model_inputs
 from numsym.models.site import Site
 from numsym.tasks import AdditionPrompts, CountingPrompts
+from numsym.training import train
 
 SMALL = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))
 QUICK = {"search": {"max_steps": 2, "check_every": 1}, "pairs": {"train": 60, "validation": 20, "test": 20}}
@@ -23,7 +24,7 @@ EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "huggingfa
 
 @pytest.fixture(scope="module")
 def task():
-    return AdditionPrompts(tokenizer=EXAMPLE["own_tokenizer"](), largest=4, shots=1)
+    return AdditionPrompts(tokenizer=EXAMPLE["own_tokenizer"](), largest=4, shots=1, only_right=False)
 
 
 def small(name, **options):
@@ -66,6 +67,22 @@ def test_any_layer_is_searched_and_the_result_is_saved_and_loaded(name, site, ta
         AlignmentResult.load(tmp_path / "found", load(SMALL["small"](name, seed=1)))
 
 
+def test_only_trials_that_the_model_answers_rightly_are_exchanged(generator):
+    task = AdditionPrompts(tokenizer=EXAMPLE["own_tokenizer"](), largest=4, shots=1)
+    model = small("gpt2")
+    with pytest.raises(InvalidArgumentError, match=r"only_right=True is not allowed here: the model answers .* of 25"):
+        align(model, task, site="block_output:1", **QUICK)
+    train(model, task, steps=40, batch_size=64, learning_rate=1e-2)
+    found = align(model, task, site="block_output:1", **QUICK | {"pairs": {"train": 20, "validation": 20, "test": 20}})
+    asked = task.whole()
+    answers = model(asked.input_ids[:, :-1]).logits[:, -1].argmax(-1) == asked.input_ids[:, -1]
+    assert 5 <= answers.sum() < 25
+    assert (found.answered.n, round(25 * found.answered.value)) == (25, int(answers.sum()))
+    assert found.rows()[0]["answered"] == found.answered
+    assert set(found.test.by_base_count) <= set(asked.counts[answers].tolist())
+    assert found.controls["untrained"].n == found.test.iia.n
+
+
 def test_a_site_that_does_not_exist_lists_those_that_do(task):
     model = small("mamba")
     asked = {"program": "prompt_sum", "variable": "sum", **QUICK}
@@ -97,7 +114,7 @@ def test_half_precision_is_exchanged_in_float32(name, function, task, generator)
 
 def test_a_half_precision_search_runs_with_all_its_controls(tokenizer):
     # Lists of several lengths: shorter ones are padded.
-    task = CountingPrompts(tokenizer=tokenizer, largest=5, shots=1)
+    task = CountingPrompts(tokenizer=tokenizer, largest=5, shots=1, only_right=False)
     config = {"vocab_size": len(tokenizer), "pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
     import transformers as hf
 

@@ -85,7 +85,8 @@ def test_a_language_model_is_aligned_as_it_is(tmp_path):
     SMALL["small"]("gpt2").save_pretrained(tmp_path / "model")
     EXAMPLE["own_tokenizer"]().save_pretrained(tmp_path / "model")
     done = numsym(
-        "model=model", "tasks=addition_prompts", "tasks.arguments.largest=4", "site=block_output:1", "dtype=float32",
+        "model=model", "tasks=addition_prompts", "tasks.arguments.largest=4",
+        "tasks.arguments.only_right=false", "site=block_output:1", "dtype=float32",
         "folder=run", "device=cpu", "search.max_steps=2", "pairs.train=100", "pairs.validation=30", "pairs.test=30",
         "controls=[floor]", cwd=tmp_path,
     )  # fmt: skip

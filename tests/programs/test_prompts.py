@@ -1,51 +1,20 @@
 import torch
 
-from numsym.programs import CountPromptVocabulary, PromptCount, PromptOperands, PromptSum, SumPromptVocabulary, unroll
+from numsym.programs import CountPromptVocabulary, Numbers, PromptCount, Successor, SuccessorVocabulary, unroll
 from numsym.programs.base import state_at
 
-# "<s> A + B = C" with 1 = <s>, 2 = +, 3 = "=", operands 10.. and 20.., sums 30..
-SUMS = SumPromptVocabulary(
-    tuple(map(str, range(40))),
-    pad=0,
-    p=5,
-    template=(1, 10, 2, 20, 3, 30),
-    places=(1, 3, 5),
-    numbers=((10, 11, 12), (20, 21, 22), (30, 31, 32, 33, 34)),
-)
 # "<s> : W .. W =" with words 10, 11 and numbers 30..
 COUNTS = CountPromptVocabulary(
-    tuple(map(str, range(40))), pad=0, before=(1, 2), items=(10, 11), after=(3,), numbers=tuple(range(30, 36))
+    tuple(map(str, range(40))),
+    pad=0,
+    before=(1, 2),
+    items=(10, 11),
+    after=(3,),
+    numbers=Numbers(tuple((30 + n,) for n in range(6))),
 )
-
-
-def test_the_prompt_is_written_with_its_sum_and_only_that_is_predictable():
-    plan = {"a": torch.tensor([2, 0]), "b": torch.tensor([1, 2])}
-    for kind in (PromptSum, PromptOperands):
-        run = unroll(kind(SUMS), kind(SUMS).start(plan))
-        assert run.tokens.tolist() == [[1, 12, 2, 21, 3, 33], [1, 10, 2, 22, 3, 32]]
-        assert run.predictable.tolist() == [[False] * 5 + [True]] * 2
-    assert unroll(PromptSum(SUMS), PromptSum(SUMS).start(plan)).states["sum"].tolist() == [
-        [0, 2, 2, 3, 3, 3],
-        [0, 0, 0, 2, 2, 2],
-    ]
-
-
-def test_variables_are_read_from_the_tokens_not_from_the_plan():
-    plan = {"a": torch.tensor([0]), "b": torch.tensor([0])}
-    program = PromptOperands(SUMS)
-    read = unroll(program, program.start(plan), tokens=torch.tensor([[1, 11, 2, 22, 3, 33]])).states
-    assert (read["first"][0, -1], read["second"][0, -1]) == (1, 2)
-
-
-def test_after_an_exchange_the_prompt_goes_on_and_the_answer_follows_the_variable():
-    plan = {"a": torch.tensor([1, 1]), "b": torch.tensor([2, 2])}
-    for kind, name, wanted in ((PromptSum, "sum", [32, 34]), (PromptOperands, "first", [32, 34])):
-        program = kind(SUMS)
-        run = unroll(program, program.start(plan))
-        state = state_at(run.states, torch.tensor([1, 1])) | {name: torch.tensor([0, 2])}
-        follows = unroll(program, state)
-        assert follows.tokens[:, :-1].tolist() == [[2, 22, 3]] * 2
-        assert follows.tokens[:, -1].tolist() == wanted
+# "<s> , 8 , 9 , 1 0 <end>": digits are 10..19, the numbers 8..12.
+DIGITS = Numbers(((18,), (19,), (11, 10), (11, 11), (11, 12)), 8)
+NEXT = SuccessorVocabulary(tuple(map(str, range(40))), pad=0, before=(1,), lead=(2,), numbers=DIGITS, length=2, end=5)
 
 
 def test_items_are_counted_and_the_list_goes_on_as_planned():
@@ -59,3 +28,21 @@ def test_items_are_counted_and_the_list_goes_on_as_planned():
     follows = unroll(program, state)
     # The second list still has one item to come, which the answer has on top of the exchanged count.
     assert follows.tokens.tolist() == [[3, 35, 0], [10, 3, 35]]
+
+
+def test_a_number_of_several_tokens_is_read_and_its_successor_said():
+    program, plan = Successor(NEXT), {"first": torch.tensor([8, 9])}
+    run = unroll(program, program.start(plan))
+    assert run.tokens.tolist() == [[1, 2, 18, 2, 19, 2, 11, 10, 5, 0], [1, 2, 19, 2, 11, 10, 2, 11, 11, 5]]
+    assert run.predictable.nonzero().tolist() == [[0, 6], [0, 7], [0, 8], [1, 7], [1, 8], [1, 9]]
+    assert run.states["number"][:, 5].tolist() == [9, 10]
+    state = state_at(run.states, torch.tensor([4, 5])) | {"number": torch.tensor([11, 8])}
+    assert unroll(program, state).tokens.tolist() == [[2, 11, 12, 5], [2, 19, 5, 0]]
+    at = state_at(run.states, torch.tensor([4, 5]))
+    assert program.admits(at, at | {"number": torch.tensor([11, 12])}, ("number",)).tolist() == [True, False]
+
+
+def test_where_no_number_begins_another_nothing_follows_the_answer():
+    short = SuccessorVocabulary(NEXT.tokens, pad=0, numbers=Numbers(((18,), (19,), (11, 10)), 8), length=1)
+    run = unroll(Successor(short), Successor(short).start({"first": torch.tensor([8, 9])}))
+    assert run.tokens.tolist() == [[18, 19, 0], [19, 11, 10]]

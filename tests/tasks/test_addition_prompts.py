@@ -70,9 +70,52 @@ def test_what_is_not_allowed(tokenizer):
         ({"shots": -1}, "shots=-1 is not allowed: it must be at least 0"),
         ({"template": "{b} + {a} = {c}"}, r"template='.*' is not allowed: it must hold \{a\}, \{b\} and \{c\}"),
         ({"template": "{a} + {b} = {c}."}, "and end with"),
-        ({"largest": 40}, "number 10 is split into '1', '0' by this tokenizer.*: take largest=9 or less"),
+        ({"smallest": 12}, r"smallest=12 is not allowed: it must lie in 0\.\.9"),
+        ({"largest_sum": 19}, r"largest_sum=19 is not allowed: it must lie in 0\.\.18"),
     ):
         with pytest.raises(InvalidArgumentError, match=said):
             AdditionPrompts(tokenizer=tokenizer, **change)
     with pytest.raises(UnknownNameError, match="unknown intervene_at 'c': choose one of a, b, last"):
         AdditionPrompts(tokenizer=tokenizer, intervene_at="c")
+
+
+def test_numbers_of_several_tokens_are_written_and_scored_whole(tokenizer, generator):
+    task = AdditionPrompts(tokenizer=tokenizer, largest=60, shots=1)
+    batch = task.sample(80, generator=generator)
+    for row, ids in enumerate(batch.input_ids):
+        a, b = int(batch.plan["a"][row]), int(batch.plan["b"][row])
+        text = task.text(ids).split("\n", 1)[1]
+        assert text == f"{a} + {b} = {a + b}\n"  # the end is scored: 1 begins 12
+        assert task.text(ids[batch.predictable[row]]).strip() == str(a + b)
+        for name, said in (("a", f"{a}"), ("b", f"{a} + {b}"), ("last", f"{a} + {b} =")):
+            at = int(task.landmarks(batch.input_ids)[name][row])
+            assert task.text(ids[: at + 1]).split("\n", 1)[1].rstrip() == said
+    assert len(batch.predictable.sum(1).unique()) > 1
+
+
+@pytest.mark.parametrize("place", ["b", "last"])
+@pytest.mark.parametrize("variable", ["carry", "ones", "tens"])
+def test_a_column_is_exchanged(tokenizer, generator, place, variable):
+    task = AdditionPrompts(tokenizer=tokenizer, largest=60, intervene_at=place)
+    pairs = interchange_pairs(task, task.program("prompt_carry"), (variable,), 40, generator=generator)
+    column = {
+        "carry": lambda a, b: (a % 10 + b % 10) // 10,
+        "ones": lambda a, b: (a + b) % 10,
+        "tens": lambda a, b: a // 10 + b // 10,
+    }
+    for row in range(40):
+        base, source = (task.text(ids).strip().split("\n")[-1] for ids in (pairs.base_ids[row], pairs.source_ids[row]))
+        (a, b), answer = (int(n) for n in base.split(" = ")[0].split(" + ")), int(base.split(" = ")[1])
+        c, d = (int(n) for n in source.split(" =")[0].split(" + "))
+        made = {name: of(*((c, d) if name == variable else (a, b))) for name, of in column.items()}
+        assert answer == 10 * (made["tens"] + made["carry"]) + made["ones"] <= 120
+    assert pairs.changed.any()
+
+
+def test_sums_may_be_kept_small_after_an_exchange_too(tokenizer, generator):
+    task = AdditionPrompts(tokenizer=tokenizer, largest=9, largest_sum=9, fraction=0.8)
+    assert len(task.pairs()) == 55
+    assert task.pairs().sum(1).max() == 9
+    assert {len(task.pairs("train")), len(task.pairs("held_out"))} == {44, 11}
+    pairs = interchange_pairs(task, task.program("prompt_operands"), ("first",), 60, generator=generator)
+    assert all(int(task.text(ids).split(" = ")[-1]) <= 9 for ids in pairs.base_ids)

@@ -6,7 +6,7 @@ from numsym.tasks import CountingPrompts
 
 
 def last_line(task, ids):
-    items, answer = task.text(ids).split("\n")[-1].split(" = ")
+    items, answer = task.text(ids).strip().split("\n")[-1].split(" = ")
     return items.split()[1:], int(answer)
 
 
@@ -41,10 +41,20 @@ def test_what_is_not_allowed(tokenizer):
         ({"held_out": (12,)}, r"held_out=\(12,\) with words=.* is not allowed"),
         ({"words": ()}, r"words=\(\) is not allowed"),
         ({"words": ("apple", "pear")}, "word pear is split into ' ', 'p', .* by this tokenizer.*: take other words"),
-        ({"largest": 30}, "number 19 is split into ' 1', '9' by this tokenizer.*: take largest=18 or less"),
-        ({"largest": 12, "intervene_at": "item"}, "number 19 is split into .*: take largest=9 or less"),
         ({"intervene_at": "first"}, "unknown intervene_at 'first': choose one of item, last"),
     ):
         with pytest.raises(InvalidArgumentError, match=said):
             CountingPrompts(tokenizer=tokenizer, **change)
-    assert CountingPrompts(tokenizer=tokenizer, largest=9, intervene_at="item").vocabulary.numbers[17]
+
+
+def test_a_number_may_be_several_tokens_and_landmarks_are_named(tokenizer, generator):
+    task = CountingPrompts(tokenizer=tokenizer, largest=25)
+    assert max(map(len, task.vocabulary.numbers.ids)) == 2
+    batch = task.sample(60, generator=generator)
+    for row, ids in enumerate(batch.input_ids):
+        items, answer = last_line(task, ids)
+        assert len(items) == answer
+        where = {name: int(at[row]) for name, at in task.landmarks(batch.input_ids).items()}
+        assert where["last_item"] - where["first_item"] == answer - 1
+        assert tokenizer.decode(ids[where["last_item"]]).strip() == items[0]
+        assert tokenizer.decode(ids[where["last"]]).strip() == "="

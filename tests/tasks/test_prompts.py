@@ -1,10 +1,11 @@
 import pytest
+import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from numsym.errors import InvalidArgumentError
 from numsym.tasks import AdditionPrompts
-from numsym.tasks.prompts import encode, names, single_tokens, unused
+from numsym.tasks.prompts import encode, names, numbers_in, single_tokens, unused
 
 
 def characters(extra="", start=False):
@@ -40,8 +41,8 @@ def test_a_split_number_and_an_unknown_word_are_named_with_their_pieces(tokenize
 def test_a_space_of_its_own_is_a_part_of_the_prompt():
     before, ids = single_tokens(characters(), [f"= {n}" for n in range(10)], range(10), "number", [""] * 10)
     assert (before, ids) == ([13, 14], list(range(2, 12)))
-    with pytest.raises(InvalidArgumentError, match=r"number 10 is split into ' ', '1', '0' .* take largest=4 or less"):
-        AdditionPrompts(tokenizer=characters(), largest=9)
+    start, numbers = numbers_in(characters(), "= ", 0, 12)
+    assert (start, numbers.ids[7], numbers.ids[12]) == ([13, 14], (9,), (3, 4))
 
 
 def test_padding_is_a_token_that_never_occurs(tokenizer):
@@ -55,3 +56,27 @@ def test_a_tokenizer_that_reads_across_the_parts_is_refused():
     merged.backend_tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"1 \+ 1|[\s\S]"), "isolated")
     with pytest.raises(InvalidArgumentError, match=r"tokenizer is not allowed: it reads '1 \+ 1 = 2' not as its parts"):
         AdditionPrompts(tokenizer=merged, largest=2, shots=0)
+
+
+def test_a_number_that_is_read_with_what_stands_before_it_or_not_at_all_is_named():
+    merged = characters(extra=["=1"])
+    merged.backend_tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"=1|[\s\S]"), "isolated")
+    with pytest.raises(InvalidArgumentError, match="it reads number 1 together with what stands before it, as '=1'"):
+        numbers_in(merged, "=", 0, 1)
+    with pytest.raises(InvalidArgumentError, match="number 0 is not allowed: it is not in the vocabulary of this"):
+        numbers_in(characters(), "x", 0, 1)
+
+
+def right_of(task, wanted):
+    """The task with those trials whose sum is wanted."""
+    return task.answered_by(lambda batch: torch.isin(batch.counts, torch.tensor(wanted)))
+
+
+def test_only_trials_that_are_answered_rightly_are_drawn():
+    task = AdditionPrompts(tokenizer=characters(), largest=4, shots=1)
+    asked = right_of(task, [2, 3, 5])
+    assert set(asked.sample(200).counts.tolist()) == {2, 3, 5}
+    assert set(task.sample(200).counts.tolist()) == set(range(9))
+    assert (asked.answered.n, asked.answered.value) == (25, 11 / 25)
+    assert (asked.asked(), task.answered) == (task.asked(), None)
+    assert asked.sample(1, plan={"a": torch.tensor([0]), "b": torch.tensor([0])}).counts.tolist() == [0]

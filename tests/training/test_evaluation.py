@@ -1,12 +1,13 @@
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.models import RecurrentConfig, RecurrentLM
-from numsym.tasks import MultiObject
+from numsym.tasks import AdditionPrompts, MultiObject
 from numsym.training import evaluation
-from numsym.training.evaluation import evaluate
+from numsym.training.evaluation import evaluate, rightly
 
 
 class Oracle(nn.Module):
@@ -59,3 +60,24 @@ def test_bad_arguments_come_before_the_work():
         evaluate(RecurrentLM(RecurrentConfig(vocab_size=4)), task)
     with pytest.raises(InvalidArgumentError, match="n=0 is not allowed"):
         evaluate(RecurrentLM(RecurrentConfig(vocab_size=task.vocab_size)), task, n=0)
+
+
+def test_of_other_tasks_all_trials_are_used(tokenizer):
+    task = MultiObject(counts=range(1, 5), held_out=(2,))
+    assert rightly(Oracle(task), task) is task
+    prompts = AdditionPrompts(tokenizer=tokenizer, largest=3, only_right=False)
+    assert rightly(Oracle(task), prompts) is prompts
+
+
+def test_which_trials_a_model_answers_rightly_is_asked_of_it_and_kept(tokenizer):
+    task = AdditionPrompts(tokenizer=tokenizer, largest=5)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=8, n_layer=1, n_head=1)).train()
+    with torch.no_grad():  # it says 5 whatever it is asked
+        model.lm_head.weight.zero_()
+        model.transformer.ln_f.bias.fill_(1)
+        model.lm_head.weight[tokenizer(" 5")["input_ids"][0]] = 1
+    asked = rightly(model, task)
+    assert set(asked.sample(50).counts.tolist()) == {5}
+    assert (asked.answered.value, asked.answered.n) == (6 / 36, 36)
+    assert model.training
+    assert rightly(model, asked) is asked

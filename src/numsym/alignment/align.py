@@ -26,6 +26,7 @@ from numsym.models.weights import hash_of
 from numsym.results import plain
 from numsym.run import NO_RUN, NoRun, Stage
 from numsym.tasks import Task
+from numsym.training import rightly
 
 FOLDER = "alignments/"
 """Where a run keeps them."""
@@ -109,7 +110,8 @@ def align_many(
 
     Args:
         model: any model that pyvene knows (`numsym.models.load`, `numsym.models.register`); it comes back as it was.
-        task: what the model does.
+        task: what the model does; of one that is asked as text only trials that the model answers rightly are drawn,
+            and the result says which share they are (`Task.only_right`).
         hypotheses: what to search for, in a list, or by the names that a run keeps them under; the task's own if not
             given.
         site: where to intervene, "component", "component:layer" or "component:layer.head"; or several of these, which
@@ -151,6 +153,7 @@ def _aligned(
         check_twin(model)
     check_vocabulary(model, task)
     check_positions(task, positions)
+    task = rightly(model, task)
     places = {name: Site.of(one.site or site) for name, one in hypotheses.items()}
     checked = {name: one.checked(task, places[name].check(model)) for name, one in hypotheses.items()}
     subjects = {place: OneModel(model, task, place, counts, positions, engine) for place in places.values()}

@@ -158,6 +158,7 @@ class OneModel:
             records=found.progress.records,
             tokens=self.tokens,
             model_hash=weights,
+            answered=self.task.answered,
             intervention=found.intervention,
             model=self.model,
         )

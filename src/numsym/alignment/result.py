@@ -89,6 +89,7 @@ class AlignmentResult(Result):
         controls: name -> share; see `numsym.alignment.controls`. A control that was not run is not there.
         records: the course of the search.
         model_hash: of the weights that the alignment was fitted to.
+        answered: the share of different trials that the model answers rightly; `None` where all trials were drawn.
         intervention: the learned pyvene intervention; `None` in a result that was read without its model.
         model: the model it was fitted to; likewise.
     """
@@ -117,6 +118,7 @@ class AlignmentResult(Result):
     ends: dict[str, float] = field(default_factory=dict, repr=False)
     tokens: tuple[int | str, ...] = ()
     explainer: Any = left_out(default=None)
+    answered: Share | None = None
 
     name: ClassVar[str] = "alignment"
 
@@ -218,6 +220,7 @@ class AlignmentResult(Result):
                 **self.controls,
                 "free_running": self.free_running,
                 "tokens_off": self.tokens_off,
+                **({} if self.answered is None else {"answered": self.answered}),
                 "steps": self.steps,
                 "converged": self.converged,
             }

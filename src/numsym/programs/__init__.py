@@ -11,14 +11,10 @@ from numsym.programs.counting import CountingProgram, CountingVocabulary, CtxDis
 from numsym.programs.groups import Group, group
 from numsym.programs.increment import Decrement, Increment
 from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
-from numsym.programs.prompts import (
-    CountPromptVocabulary,
-    PromptCount,
-    PromptOperands,
-    PromptSum,
-    SumPromptVocabulary,
-)
+from numsym.programs.numbers import Numbers
+from numsym.programs.prompts import CountPromptVocabulary, PromptCount, Successor, SuccessorVocabulary
 from numsym.programs.ripple_carry import RippleCarry
+from numsym.programs.sum_prompts import PromptCarry, PromptOperands, PromptSum, SumPromptVocabulary
 from numsym.programs.transforms import TRANSFORMS
 
 __all__ = [
@@ -40,7 +36,9 @@ __all__ = [
     "ModularProgram",
     "ModularSum",
     "ModularVocabulary",
+    "Numbers",
     "Program",
+    "PromptCarry",
     "PromptCount",
     "PromptOperands",
     "PromptSum",
@@ -48,6 +46,8 @@ __all__ = [
     "RunningParity",
     "RunningProduct",
     "State",
+    "Successor",
+    "SuccessorVocabulary",
     "SumPromptVocabulary",
     "Unrolled",
     "UpDown",

@@ -1,4 +1,4 @@
-"""Programs for prompts of text: the sum asked for, its operands, and the number of items, in a tokenizer's tokens."""
+"""Programs for prompts of text: the number of items in a list, and the next number, in a tokenizer's tokens."""
 
 from dataclasses import dataclass
 
@@ -7,69 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from numsym.programs.base import PROGRAMS, Program, State, Vocabulary
-from numsym.programs.modular_sum import ModularOperands, ModularProgram, ModularSum, ModularVocabulary
-
-
-@dataclass(frozen=True)
-class SumPromptVocabulary(ModularVocabulary):
-    """A tokenizer's tokens, and the one prompt in which two numbers and their sum are filled in.
-
-    Attributes:
-        p: above every sum, so that none wraps.
-        template: the ids of the whole trial, shots included, with some number in each place.
-        places: the positions of the operands and of the answer, the last token.
-        numbers: for each place, the ids of 0, 1, 2, ...
-    """
-
-    template: tuple[int, ...] = ()
-    places: tuple[int, int, int] = (0, 0, 0)
-    numbers: tuple[tuple[int, ...], ...] = ()
-
-    @property
-    def prompt_length(self) -> int:
-        """The number of tokens before the answer."""
-        return self.places[2]
-
-    def read(self, place: int, token: Int[Tensor, "batch"]) -> Int[Tensor, "batch"]:
-        """The number that a token is in a place (0 where it is none)."""
-        return _index(self.numbers[place], token)
-
-    def write(self, place: int, number: Int[Tensor, "batch"]) -> Int[Tensor, "batch"]:
-        """The token of a number in a place."""
-        return _pick(self.numbers[place], number)
-
-
-class SumPromptProgram(ModularProgram):
-    """Reads a prompt in which a + b is asked, then says the answer; what is kept is for the other base to say."""
-
-    vocabulary: SumPromptVocabulary
-
-    def update(self, state: State, token: Int[Tensor, "batch"]) -> State:
-        """Take in an operand where one stands; the answer ends the trial."""
-        v, step = self.vocabulary, state["step"]
-        which = torch.where(step == v.places[0], 0, torch.where(step == v.places[1], 1, 2))
-        changed = self.read(state, v.read(0, token), v.read(1, token), which)
-        return {**state, **changed, "step": step + 1, "ended": (step >= v.prompt_length).long()}
-
-    def emit(
-        self, state: State, generator: torch.Generator | None = None
-    ) -> tuple[Int[Tensor, "batch"], Bool[Tensor, "batch"]]:
-        """The prompt with the operands as planned, then the answer, which alone is predictable."""
-        v, step = self.vocabulary, state["step"]
-        token = _pick(v.template, step)
-        for place, number in enumerate((state["a"], state["b"], self.answer(state))):
-            token = torch.where(step == v.places[place], v.write(place, number), token)
-        return token.masked_fill(state["ended"].bool(), v.pad), step == v.prompt_length
-
-
-@PROGRAMS.register("prompt_sum")
-class PromptSum(SumPromptProgram, ModularSum):
-    """Keeps a running `sum`: a after the first operand, a + b after the second."""
-
-
-@PROGRAMS.register("prompt_operands")
-class PromptOperands(SumPromptProgram, ModularOperands):
-    """Keeps the operands apart, `first` and `second`, and adds them only to answer."""
+from numsym.programs.numbers import NONE, Numbers, pick
 
 
 @dataclass(frozen=True)
@@ -80,13 +18,15 @@ class CountPromptVocabulary(Vocabulary):
         before: the ids before the items, shots included.
         items: the id of each word.
         after: the ids between the last item and the answer.
-        numbers: the ids of the answers 0, 1, 2, ...
+        numbers: the ids of the answers.
+        end: the id after the answer, where only that says that the answer is over; else None.
     """
 
     before: tuple[int, ...] = ()
     items: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
-    numbers: tuple[int, ...] = ()
+    numbers: Numbers = NONE
+    end: int | None = None
 
 
 @PROGRAMS.register("prompt_count")
@@ -113,14 +53,18 @@ class PromptCount(Program):
         """An item raises the count; the answer ends the trial."""
         v, step = self.vocabulary, state["step"]
         listing = (step >= len(v.before)) & (state["shown"] < state["target"])
-        item = (listing & (token == _pick(v.items, state["word"]))).long()
-        last = len(v.before) + state["target"] + len(v.after)
+        item = (listing & (token == pick(v.items, state["word"]))).long()
+        said = step + 1 - len(v.before) - state["target"] - len(v.after)
+        if v.end is None:
+            ended = said >= v.numbers.lengths(state["count"])
+        else:
+            ended = (said >= 1) & ((token == v.end) | (said > v.numbers.longest))
         return {
             **state,
             "step": step + 1,
             "shown": state["shown"] + item,
             "count": state["count"] + item,
-            "ended": (step >= last).long(),
+            "ended": torch.maximum(state["ended"], ended.long()),
         }
 
     def emit(
@@ -129,20 +73,94 @@ class PromptCount(Program):
         """What stands before the items, the items, what stands after them, and the answer, which is predictable."""
         v, step = self.vocabulary, state["step"]
         place = step - len(v.before) - state["target"]
-        token = torch.where(step < len(v.before), _pick(v.before, step), _pick(v.items, state["word"]))
-        token = torch.where((place >= 0) & (place < len(v.after)), _pick(v.after, place), token)
-        answering = place == len(v.after)
-        token = torch.where(answering, _pick(v.numbers, state["count"]), token)
-        return token.masked_fill(state["ended"].bool(), v.pad), answering
+        token = torch.where(step < len(v.before), pick(v.before, step), pick(v.items, state["word"]))
+        token = torch.where((place >= 0) & (place < len(v.after)), pick(v.after, place), token)
+        said = place - len(v.after)
+        token = torch.where(said >= 0, v.numbers.token(state["count"], said), token)
+        if v.end is not None:
+            token = torch.where(said >= v.numbers.lengths(state["count"]), v.end, token)
+        ended = state["ended"] == 1
+        return token.masked_fill(ended, v.pad), (said >= 0) & ~ended
 
 
-def _pick(ids: tuple[int, ...], index: Int[Tensor, "batch"]) -> Int[Tensor, "batch"]:
-    """The ids at some places of a tuple; the nearest one where a place is outside."""
-    if not ids:
-        return torch.zeros_like(index)
-    return torch.tensor(ids, device=index.device)[index.clamp(0, len(ids) - 1)]
+@dataclass(frozen=True)
+class SuccessorVocabulary(Vocabulary):
+    """A tokenizer's tokens, and the one prompt in which numbers follow each other.
+
+    Attributes:
+        before: the ids before the sequence, shots included.
+        lead: the ids before each number, if any.
+        numbers: the ids of the numbers, wherever they stand.
+        length: how many are given.
+        end: the id after the answer, where only that says that the answer is over; else None.
+    """
+
+    before: tuple[int, ...] = ()
+    lead: tuple[int, ...] = ()
+    numbers: Numbers = NONE
+    length: int = 1
+    end: int | None = None
 
 
-def _index(ids: tuple[int, ...], token: Int[Tensor, "batch"]) -> Int[Tensor, "batch"]:
-    """The place of each token in a tuple of ids, 0 where it is not in it."""
-    return (token[:, None] == torch.tensor(ids, device=token.device)).long().argmax(1)
+@PROGRAMS.register("successor")
+class Successor(Program):
+    """Keeps the `number` read last, and says the one after it.
+
+    The plan is `first`, the number that the sequence begins with. A state also holds how many numbers are `seen`, and
+    the place `at` which the present one is read or said, its lead included.
+    """
+
+    variables = ("number",)
+
+    def __init__(self, vocabulary: SuccessorVocabulary):
+        self.vocabulary = vocabulary
+
+    def start(self, plan: State) -> State:
+        """Before the first token. `plan`: `first`, (batch,) int64."""
+        zero = torch.zeros_like(plan["first"])
+        own = dict.fromkeys(("step", "ended", "node", "seen", "number"), zero)
+        return {"first": plan["first"], **own, "at": zero - len(self.vocabulary.before)}
+
+    def update(self, state: State, token: Int[Tensor, "batch"]) -> State:
+        """A token of a number is read; after the answer's the trial ends."""
+        v, at, lead = self.vocabulary, state["at"], len(self.vocabulary.lead)
+        listing = state["seen"] < v.length
+        given = (at >= lead) & listing
+        node = v.numbers.read(torch.where(at == lead, 0, state["node"]), token)
+        over = listing & (at + 1 >= lead + v.numbers.lengths(state["first"] + state["seen"]))
+        said = at + 1 - lead
+        if v.end is None:
+            ended = said >= v.numbers.lengths(state["number"] + 1)
+        else:
+            ended = (said >= 1) & ((token == v.end) | (said > v.numbers.longest))
+        return {
+            **state,
+            "step": state["step"] + 1,
+            "node": torch.where(given, node, state["node"]),
+            "number": torch.where(given, v.numbers.value(node), state["number"]),
+            "seen": state["seen"] + over.long(),
+            "at": torch.where(over, 0, at + 1),
+            "ended": torch.maximum(state["ended"], (ended & ~listing).long()),
+        }
+
+    def emit(
+        self, state: State, generator: torch.Generator | None = None
+    ) -> tuple[Int[Tensor, "batch"], Bool[Tensor, "batch"]]:
+        """What stands before, the numbers as planned, then the answer, and where it needs one its end."""
+        v, said, answering = (
+            self.vocabulary,
+            state["at"] - len(self.vocabulary.lead),
+            state["seen"] >= self.vocabulary.length,
+        )
+        number = torch.where(answering, state["number"] + 1, state["first"] + state["seen"])
+        token = torch.where(state["at"] < 0, pick(v.before, state["step"]), pick(v.lead, state["at"]))
+        token = torch.where(said >= 0, v.numbers.token(number, said), token)
+        if v.end is not None:
+            token = torch.where(answering & (said >= v.numbers.lengths(number)), v.end, token)
+        ended = state["ended"] == 1
+        return token.masked_fill(ended, v.pad), answering & (said >= 0) & ~ended
+
+    def admits(self, base: State, source: State, names: tuple[str, ...]) -> Bool[Tensor, "batch"]:
+        """Where both have read a number, and the task has the one that then follows."""
+        read = (base["seen"] + base["node"] > 0) & (source["seen"] + source["node"] > 0)
+        return read & (source["number"] < self.vocabulary.numbers.last)

@@ -30,6 +30,7 @@ from numsym.run import NO_RUN, NoRun
 from numsym.shares import Share, shares_by, spearman
 from numsym.studies.catalog import study
 from numsym.tasks import Task
+from numsym.training import rightly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -172,6 +173,7 @@ def graded(
         ValueError: an argument is not allowed; the message names it, its value and what is.
     """
     check_at_least("measured", measured, 1)
+    task = rightly(model, task)
     asked, counts = named(hypotheses, task), options_of(PairCounts, pairs)
     options: dict[str, Any] = {"positions": positions, "search": search, "pairs": counts, "controls": controls}
     found = align_many(model, task, asked, site=site, engine=engine, run=run, **options)

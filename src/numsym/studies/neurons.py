@@ -21,6 +21,7 @@ from numsym.run import NO_RUN, NoRun
 from numsym.shares import Share
 from numsym.studies.catalog import study
 from numsym.tasks import Task
+from numsym.training import rightly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,6 +165,7 @@ def neurons(
     Raises:
         ValueError: an argument is not allowed; the message names it, its value and what is.
     """
+    task = rightly(model, task)
     asked, counts = named(hypotheses, task), options_of(PairCounts, pairs)
     places = {name: Site.of(one.site or site) for name, one in asked.items()}
     for place in places.values():

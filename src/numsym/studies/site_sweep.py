@@ -23,6 +23,7 @@ from numsym.run import NO_RUN, NoRun, rehearse
 from numsym.shares import Share
 from numsym.studies.catalog import study
 from numsym.tasks import Task
+from numsym.training import rightly
 
 if TYPE_CHECKING:
     from altair import TopLevelMixin
@@ -231,6 +232,7 @@ def site_sweep(
         >>> sweep.map("phase")[Site("block_output", 0)]  # doctest: +SKIP
     """
     check_at_least("position_bin", position_bin, 1)
+    task = rightly(model, task)
     asked = {name: replace(one, site=None) for name, one in named(hypotheses, task).items()}
     places = state_sites(model) if sites is None else sites_named(model, sites)
     options: dict[str, Any] = {"positions": positions, "search": search, "pairs": pairs, "controls": controls}

@@ -11,6 +11,7 @@ from numsym.tasks.counting_prompts import CountingPrompts
 from numsym.tasks.modular import ModularAddition
 from numsym.tasks.parity import Parity
 from numsym.tasks.ripple import RippleAddition
+from numsym.tasks.successor_prompts import SuccessorPrompts
 from numsym.tasks.transformed import Mod, Round, Square
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "SameObject",
     "SingleObject",
     "Square",
+    "SuccessorPrompts",
     "Task",
     "load_task",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.programs import PROGRAMS, Program, State, Unrolled, Vocabulary, unroll
 from numsym.registry import Registry
+from numsym.shares import Share
 
 if TYPE_CHECKING:
     import datasets
@@ -97,6 +98,13 @@ class Task(ABC):
 
     name: str
     programs: tuple[str, ...]
+    only_right: bool = False
+    """Whether studies use only trials that their model answers rightly (`numsym.training.rightly`)."""
+
+    @property
+    def answered(self) -> Share | None:
+        """The share of trials that a model answers rightly, where only those are drawn."""
+        return None
 
     @property
     @abstractmethod

@@ -12,14 +12,14 @@ from numsym.hub import load_tokenizer
 from numsym.programs import State
 from numsym.programs.prompts import CountPromptVocabulary
 from numsym.tasks.base import TASKS
-from numsym.tasks.prompts import PromptTask, names, single_tokens, unused
+from numsym.tasks.prompts import PromptTask, end_after, names, numbers_in, single_tokens, unused
 
 
 @TASKS.register("counting_prompts")
 class CountingPrompts(PromptTask):
     """A trial is a few lines such as `apple apple apple = 3`, the last one's number asked for.
 
-    The shots are the same in every trial. Every word after a space, and every number, must be one token.
+    The shots are the same in every trial. Every word after a space must be one token; numbers may be several.
 
     Args:
         tokenizer: of the model: an object, a folder, or a name on the Hugging Face hub.
@@ -31,9 +31,10 @@ class CountingPrompts(PromptTask):
         seed: of the shots.
         intervene_at: where an interchange happens: at an "item" (the answers then reach up to 2 largest - 1), or at the
             "last" token before the answer.
+        only_right: whether studies draw only trials that their model answers rightly.
 
     Raises:
-        InvalidArgumentError: an argument is out of range, or a word or number is not one token.
+        InvalidArgumentError: an argument is out of range, or a word is not one token.
     """
 
     name = "counting_prompts"
@@ -50,6 +51,7 @@ class CountingPrompts(PromptTask):
         opening: str = "Count:",
         seed: int = 0,
         intervene_at: str = "last",
+        only_right: bool = True,
     ):
         check_at_least("largest", largest, 2)
         check_at_least("shots", shots, 0)
@@ -62,13 +64,14 @@ class CountingPrompts(PromptTask):
             )
         self.tokenizer, self.largest, self.held_out = load_tokenizer(tokenizer), largest, tuple(held_out)
         self.words, self.opening, self.intervene_at = tuple(words), opening, intervene_at
+        self.only_right = only_right
         generator = torch.Generator().manual_seed(seed)
         counts = (torch.randperm(largest, generator=generator) + 1).tolist()
         worked = [(counts[i % largest], self.words[i % len(self.words)]) for i in range(shots)]
         self._shots = "".join(f"{self._items(n, word)} = {n}\n" for n, word in worked)
         self._vocabulary = self._read()
         v = self._vocabulary
-        self._check({*v.before, *v.items, *v.after, *v.numbers})
+        self._check({*v.before, *v.items, *v.after, *v.numbers.used(), *(() if v.end is None else (v.end,))})
 
     def _items(self, n: int, word: str) -> str:
         return " ".join([self.opening, *[word] * n])
@@ -85,24 +88,20 @@ class CountingPrompts(PromptTask):
             "word",
             ["take other words"] * len(self.words),
         )
-        line, times = f"{self._shots}{self._items(1, self.words[0])} =", 1 if self.intervene_at == "last" else 2
-        counts = range(times * self.largest + (times == 1))
-        start, numbers = single_tokens(
-            self.tokenizer,
-            [f"{line} {count}" for count in counts],
-            counts,
-            "number",
-            # n numbers, 0 to n - 1, are one token; an exchange at an item reaches 2 largest - 1.
-            [f"take largest={n // times - (times == 1)} or less" for n in counts],
-        )
-        used = {*start, *items, *numbers}
+        # An exchange at an item reaches 2 largest - 1.
+        line, last = f"{self._shots}{self._items(1, self.words[0])} =", self.largest
+        last = last if self.intervene_at == "last" else 2 * last - 1
+        start, numbers = numbers_in(self.tokenizer, f"{line} ", 0, last)
+        end = end_after(self.tokenizer, f"{line} 1") if numbers.needs_end else None
+        used = {*start, *items, *numbers.used(), *(() if end is None else (end,))}
         return CountPromptVocabulary(
             names(self.tokenizer),
             pad=unused(self.tokenizer, used),
             before=tuple(before),
             items=tuple(items),
             after=tuple(start[len(before) + 1 :]),
-            numbers=tuple(numbers),
+            numbers=numbers,
+            end=end,
         )
 
     @property
@@ -134,13 +133,14 @@ class CountingPrompts(PromptTask):
         v = self._vocabulary
         position = torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
         if self.intervene_at == "last":
-            return position == (input_ids != v.pad).sum(1, keepdim=True) - 2
+            return position == self.landmarks(input_ids)["last"][:, None]
         items = torch.isin(input_ids, torch.tensor(v.items, device=input_ids.device))
         return items & (position >= len(v.before))
 
     def landmarks(self, input_ids: Int[Tensor, "batch pos"]) -> dict[str, Int[Tensor, "batch"]]:
         """The first and the last item that is asked about, and the last token before the answer."""
         v = self._vocabulary
-        last = (input_ids != v.pad).sum(1) - 2
-        first = torch.full_like(last, len(v.before))
-        return {"first_item": first, "last_item": last - len(v.after), "last": last}
+        items = torch.isin(input_ids, torch.tensor(v.items, device=input_ids.device))
+        first = torch.full_like(input_ids[:, 0], len(v.before))
+        last_item = first - 1 + items[:, len(v.before) :].long().cumprod(1).sum(1)
+        return {"first_item": first, "last_item": last_item, "last": last_item + len(v.after)}

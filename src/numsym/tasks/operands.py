@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, check_between, check_name
@@ -24,27 +24,30 @@ class OperandTask(Task):
         size: how many values each number has.
         fraction: the share of all pairs that training sees; the others are held out. 1 holds out none.
         seed: which pairs: a permutation drawn by `torch.Generator().manual_seed(seed)`.
+        allowed: which of all pairs there are, (size, size) bool; all of them if not given.
 
     Raises:
         InvalidArgumentError: `fraction` is outside 0..1 or leaves no pair for training, or there are too many pairs.
     """
 
-    def __init__(self, size: int, fraction: float | int, seed: int):
+    def __init__(self, size: int, fraction: float | int, seed: int, allowed: Bool[Tensor, "size size"] | None = None):
         check_between("fraction", fraction, 0, 1)
         if size**2 > MOST:
             raise InvalidArgumentError(f"{size} values of each number are not allowed: {MOST} pairs are the most")
         self.size, self.fraction, self.seed = size, fraction, seed
-        self._train_size = round(fraction * size**2)
+        self._order = torch.randperm(size**2, generator=torch.Generator().manual_seed(seed))
+        if allowed is not None:
+            self._order = self._order[allowed.flatten()[self._order]]
+        self._train_size = round(fraction * len(self._order))
         if self._train_size == 0:
             raise InvalidArgumentError(
-                f"fraction={fraction!r} is not allowed: it leaves none of {size**2} pairs for training"
+                f"fraction={fraction!r} is not allowed: it leaves none of {len(self._order)} pairs for training"
             )
-        self._order = torch.randperm(size**2, generator=torch.Generator().manual_seed(seed))
 
     @property
     def has_held_out(self) -> bool:
         """Whether some pairs are kept out of training."""
-        return self._train_size < self.size**2
+        return self._train_size < len(self._order)
 
     def pairs(self, split: str = "all") -> Int[Tensor, "pairs 2"]:
         """Every (a, b) of a split, each once, in the order of the draw ("all": the training pairs first).

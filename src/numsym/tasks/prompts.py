@@ -1,24 +1,38 @@
-"""What tasks asked as text have in common: a tokenizer's vocabulary, and the check that every number is one token."""
+"""What tasks asked as text have in common: a tokenizer's vocabulary, and how it writes words and numbers.
 
+Only trials that the model answers rightly are used, where a model is asked (`numsym.training.rightly`).
+"""
+
+import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError
-from numsym.tasks.base import Task
+from numsym.programs import Numbers, State
+from numsym.shares import Share
+from numsym.tasks.answers import Answers
+from numsym.tasks.base import Batch, Task
 
 CHECKED = 64
 """Trials of a new task that are written out as text and compared with what the tokenizer makes of it."""
 
 
 class PromptTask(Task):
-    """What prompts have in common: the vocabulary is the tokenizer's, and every trial is what it makes of a text."""
+    """What prompts have in common: the vocabulary is the tokenizer's, and every trial is what it makes of a text.
+
+    Attributes:
+        tokenizer: of the model.
+        only_right: whether a study draws only trials that its model answers rightly.
+    """
 
     tokenizer: Any
+    only_right: bool = True
+    _answers: Answers | None = None
 
     @abstractmethod
     def written(self, plan: dict[str, int]) -> str:
@@ -33,12 +47,50 @@ class PromptTask(Task):
         """One row of tokens as text, without padding."""
         return self.tokenizer.decode([i for i in input_ids.tolist() if i != self.vocabulary.pad])
 
+    @property
+    def answered(self) -> Share | None:
+        """The share of trials that a model answers rightly, where only those are drawn."""
+        return None if self._answers is None else self._answers.share
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether only trials are drawn that some model answers rightly."""
+        return self._answers is not None
+
+    def answered_by(self, right: Callable[[Batch], Bool[Tensor, "batch"]]) -> "PromptTask":
+        """The same task, of which only trials are drawn that `right` says are answered rightly.
+
+        Args:
+            right: which trials of a batch are.
+        """
+        made = copy.copy(self)
+        made._answers = Answers(self, right)
+        return made
+
+    def sample(
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        split: str = "all",
+        plan: State | None = None,
+    ) -> Batch:
+        """See `Task.sample`; only trials that are answered rightly, where that was asked for.
+
+        Raises:
+            InvalidArgumentError: too few are.
+        """
+        if plan is None and self._answers is not None and n > 0 and (split != "held_out" or self.has_held_out):
+            plan = self._answers.draw(n, split, generator)
+        return super().sample(n, generator=generator, split=split, plan=plan)
+
     def _check(self, used: set[int]) -> None:
         """That trials are the tokenizer's reading of their texts; `used` are the ids that occur."""
         self._size = max(*used, self.vocabulary.pad) + 1
         batch = self.sample(CHECKED, generator=torch.Generator().manual_seed(0))
+        end = "" if getattr(self.vocabulary, "end", None) is None else "\n"
         for row, ids in enumerate(batch.input_ids.tolist()):
-            text = self.written({name: int(values[row]) for name, values in batch.plan.items()})
+            text = self.written({name: int(values[row]) for name, values in batch.plan.items()}) + end
             found = encode(self.tokenizer, text)
             if ids[: len(found)] != found or any(i != self.vocabulary.pad for i in ids[len(found) :]):
                 raise InvalidArgumentError(
@@ -91,6 +143,34 @@ def single_tokens(
             )
         ids.append(found[-1])
     return start, ids
+
+
+def numbers_in(tokenizer: Any, before: str, first: int, last: int) -> tuple[list[int], Numbers]:
+    """How a tokenizer writes the numbers `first`..`last` after a text, each with one token or several.
+
+    Returns:
+        The ids before the numbers, and theirs.
+
+    Raises:
+        InvalidArgumentError: a number is not in the vocabulary, or is read together with the text before it.
+    """
+    start = encode(tokenizer, before.rstrip(" "))
+    found = [encode(tokenizer, f"{before}{number}") for number in range(first, last + 1)]
+    for number, ids in enumerate(found, first):
+        check_known(tokenizer, f"{before}{number}", "number", number, "take another tokenizer or other numbers")
+        if ids[: len(start)] != start:
+            raise InvalidArgumentError(
+                f"tokenizer is not allowed: it reads number {number} together with what stands before it, as "
+                f"{_shown(tokenizer, ids[-3:])}; try another template"
+            )
+    while len({ids[len(start)] for ids in found}) == 1 and not tokenizer.decode([found[0][len(start)]]).strip():
+        start = found[0][: len(start) + 1]  # a space of its own belongs to the prompt
+    return start, Numbers(tuple(tuple(ids[len(start) :]) for ids in found), first)
+
+
+def end_after(tokenizer: Any, text: str) -> int:
+    """The id of the line's end after a text that is an answer."""
+    return encode(tokenizer, f"{text}\n")[len(encode(tokenizer, text))]
 
 
 def check_known(tokenizer: Any, text: str, kind: str, choice: Any, advice: str) -> None:

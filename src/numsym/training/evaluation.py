@@ -10,6 +10,7 @@ from numsym._pyvene import frozen
 from numsym.errors import check_at_least
 from numsym.models.logits import by_length, check_vocabulary, next_token_logits
 from numsym.tasks import Batch, Task
+from numsym.tasks.prompts import PromptTask
 
 EVALUATED = 256
 """Trials that a model which does not pack evaluates at a time on a CPU."""
@@ -59,6 +60,22 @@ def evaluate(
             unseen, _ = _right(model, task.sample(n, generator=generator, split="held_out"))
             held_out = unseen.float().mean().item()
     return Evaluation(right.float().mean().item(), held_out, by_count, n)
+
+
+def rightly(model: nn.Module, task: Task) -> Task:
+    """The task with only those trials that the model answers rightly, where the task wants that (`Task.only_right`).
+
+    Which they are is asked when trials are drawn, each once. `task.answered` is their share.
+    """
+    if not isinstance(task, PromptTask) or not task.only_right or task.narrowed:
+        return task
+
+    @torch.no_grad()
+    def right(batch: Batch) -> Bool[Tensor, "batch"]:
+        with frozen(model):
+            return _right(model, batch)[0]
+
+    return task.answered_by(right)
 
 
 def _right(model: nn.Module, batch: Batch) -> tuple[Bool[Tensor, "batch"], Int[Tensor, "batch"]]:

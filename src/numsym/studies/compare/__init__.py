@@ -24,6 +24,7 @@ from numsym.studies.catalog import study
 from numsym.studies.compare.comparison import Comparison
 from numsym.studies.compare.verdicts import Rule
 from numsym.tasks import Task
+from numsym.training import rightly
 
 __all__ = ["Comparison", "Rule", "compare", "hypotheses_of"]
 
@@ -94,6 +95,7 @@ def compare(
     stated, counts = options_of(Rule, rule), options_of(PairCounts, pairs)
     wanted = hypotheses_of(task, programs, alignment=alignment, subspace_dim=subspace_dim, seed=seed, full=full)
     options: dict[str, Any] = {"positions": positions, "search": search, "pairs": counts, "controls": controls}
+    task = rightly(model, task)
     results = align_many(model, task, wanted, site=site, engine=engine, run=run, **options)
     made = Comparison.of(task, results, pairs=counts, positions=positions, rule=stated, engine=engine)
     return run.show(made)
