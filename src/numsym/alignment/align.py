@@ -16,7 +16,7 @@ from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, name
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
 from numsym.alignment.result import AlignmentResult
-from numsym.alignment.search import STARTS, SearchSettings
+from numsym.alignment.search import SCHEDULES, STARTS, SearchSettings
 from numsym.alignment.subject import Report, find
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
@@ -234,6 +234,7 @@ def check_options(
         check_at_least(name, getattr(settings, name), 1)
     check_between("stop_at", settings.stop_at, 0, 1)
     check_name("starts", settings.starts, STARTS)
+    check_name("schedule", settings.schedule, SCHEDULES)
     for name, count in vars(pairs).items():
         check_at_least(f"{name}_pairs", count, 1)
     check_name("engine", engine, engine_names())

@@ -1,5 +1,6 @@
 """The search: gradient steps on interchange pairs until the exchange does what the program says ([N] appendix)."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from numsym.alignment.engines.free_running import FreeRun
 
 RANDOM, FITTED = "random", "fitted"
-STARTS = (FITTED, RANDOM)
-"""What `SearchSettings.starts` may be."""
+STARTS, SCHEDULES = (FITTED, RANDOM), ("cosine", "constant")
+"""What `SearchSettings.starts` and `schedule` may be."""
 
 LAST_TEMPERATURE = 0.1
 """Of a learned mask at the end of a search, in coordinates: all but one or two are then in or out."""
@@ -85,6 +86,7 @@ class SearchSettings:
         check_every: steps between checks on validation pairs.
         patience: checks without a better IIA after which an alignment stops.
         stop_at: validation IIA at which an alignment stops.
+        schedule: "constant", or "cosine": the learning rate falls to zero over `max_steps`.
         boundary_weight: how much a learned boundary (the share of coordinates exchanged) adds to the loss. Alignments
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
         starts: "fitted" compares the starts that the states of the training pairs give (`numsym.alignment.starts`) and
@@ -98,9 +100,16 @@ class SearchSettings:
     check_every: int = 100
     patience: int = 10
     stop_at: float | int = 0.995
+    schedule: str = "constant"
     boundary_weight: float | int = 0.01
     starts: str = "fitted"
     tries: int = 2
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, which are counted from 1."""
+        if self.schedule == "constant":
+            return float(self.learning_rate)
+        return self.learning_rate * (1 + math.cos(math.pi * (step - 1) / self.max_steps)) / 2
 
 
 @dataclass
@@ -166,6 +175,7 @@ def search(
         if optimiser is None or not alive:
             break
         tries.cool(step / settings.max_steps)
+        optimiser.param_groups[0]["lr"] = settings.rate(step)
         loss, _ = engine.measure([train[tries.owner[s]] for s in alive], [orders[s].next() for s in alive], alive)
         optimiser.zero_grad(set_to_none=True)
         (loss.sum() + settings.boundary_weight * sum(p.sum() for p in boundaries)).backward()
