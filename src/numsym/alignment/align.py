@@ -13,6 +13,7 @@ from numsym.alignment.drawing import check_positions
 from numsym.alignment.engines.choice import engine_names
 from numsym.alignment.explain import explain
 from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, named
+from numsym.alignment.latent import TARGETS
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
 from numsym.alignment.result import AlignmentResult
@@ -21,6 +22,7 @@ from numsym.alignment.subject import Report, find
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
 from numsym.models.site import Site
+from numsym.models.threads import advise
 from numsym.models.twin import check_twin
 from numsym.models.weights import hash_of
 from numsym.results import plain
@@ -151,6 +153,7 @@ def _aligned(
         check_twin(model)
     check_vocabulary(model, task)
     check_positions(task, positions)
+    advise(model)
     places = {name: Site.of(one.site or site) for name, one in hypotheses.items()}
     checked = {name: one.checked(task, places[name].check(model)) for name, one in hypotheses.items()}
     subjects = {place: OneModel(model, task, place, counts, positions, engine) for place in places.values()}
@@ -235,6 +238,8 @@ def check_options(
     check_between("stop_at", settings.stop_at, 0, 1)
     check_name("starts", settings.starts, STARTS)
     check_name("schedule", settings.schedule, SCHEDULES)
+    check_name("cl_target", settings.cl_target, TARGETS)
+    check_at_least("cl_weight", settings.cl_weight, 0)
     for name, count in vars(pairs).items():
         check_at_least(f"{name}_pairs", count, 1)
     check_name("engine", engine, engine_names())

@@ -13,6 +13,7 @@ from numsym.alignment.engines.choice import engine_for
 from numsym.alignment.engines.pyvene import Whole, device_of, unintervened
 from numsym.alignment.functions import ALIGNMENTS, build
 from numsym.alignment.hypotheses import CONDITIONAL, Drawn, Hypothesis, PairCounts
+from numsym.alignment.latent import Latent
 from numsym.alignment.pairs import Pairs, Positions
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import RANDOM, Engine, SearchSettings, Starts, right
@@ -105,6 +106,13 @@ class OneModel:
             begins = function.starts(self.fresh(h, d.train), shown)
             found.append({RANDOM: begins[RANDOM]} if kind == RANDOM and RANDOM in begins else begins)
         return found
+
+    def latents(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]], target: str) -> list[Latent]:
+        """The states of the training pairs of each, and where their exchange should lead."""
+        drawn = (torch.Generator().manual_seed(h.seed) for h in hypotheses)
+        return [
+            Latent.of(self.seen(h, d.train), target, each) for h, d, each in zip(hypotheses, data, drawn, strict=True)
+        ]
 
     def seen(self, h: Hypothesis, pairs: Pairs) -> Seen:
         """What interchange pairs show at the site."""

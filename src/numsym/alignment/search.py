@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.latent import Latent, latent_losses
 from numsym.alignment.pairs import Pairs
 from numsym.programs import Program
 
@@ -89,6 +90,9 @@ class SearchSettings:
         schedule: "constant", or "cosine": the learning rate falls to zero over `max_steps`.
         boundary_weight: how much a learned boundary (the share of coordinates exchanged) adds to the loss. Alignments
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
+        cl_weight: how much the counterfactual latent loss adds (`numsym.alignment.latent`): it keeps exchanged states
+            near natural ones. Nothing, if 0.
+        cl_target: "mean" or "matched": what natural state is meant.
         starts: "fitted" compares the starts that the states of the training pairs give (`numsym.alignment.starts`) and
             a random one on validation pairs, before any step; "random" has the random one alone, as [N].
         tries: so many of the best starts are searched from, side by side; the best of all that was seen is kept.
@@ -102,6 +106,8 @@ class SearchSettings:
     stop_at: float | int = 0.995
     schedule: str = "constant"
     boundary_weight: float | int = 0.01
+    cl_weight: float | int = 0.0
+    cl_target: str = "mean"
     starts: str = "fitted"
     tries: int = 2
 
@@ -149,6 +155,7 @@ def search(
     settings: SearchSettings,
     on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
     starts: Sequence[Starts] = (),
+    latents: Sequence[Latent] = (),
 ) -> list[Progress]:
     """Train the engine's alignments, each until it converges or stops improving, and leave the best of each in place.
 
@@ -160,6 +167,7 @@ def search(
         settings: see `SearchSettings`.
         on_check: called with the index of an entry and the new record of its best try.
         starts: for each entry what it may begin with; as its alignments are, if not given.
+        latents: for each entry the states that the counterfactual latent loss is measured on, if it has a weight.
 
     Returns:
         For each entry its best try.
@@ -176,7 +184,11 @@ def search(
             break
         tries.cool(step / settings.max_steps)
         optimiser.param_groups[0]["lr"] = settings.rate(step)
-        loss, _ = engine.measure([train[tries.owner[s]] for s in alive], [orders[s].next() for s in alive], alive)
+        rows = [orders[slot].next() for slot in alive]
+        loss, _ = engine.measure([train[tries.owner[slot]] for slot in alive], rows, alive)
+        if latents:
+            near = latent_losses(engine, [latents[tries.owner[slot]] for slot in alive], rows, alive)
+            loss = loss + settings.cl_weight * near
         optimiser.zero_grad(set_to_none=True)
         (loss.sum() + settings.boundary_weight * sum(p.sum() for p in boundaries)).backward()
         optimiser.step()
