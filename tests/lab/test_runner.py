@@ -48,6 +48,6 @@ def test_a_study_runs_on_the_threads_that_its_models_ask_for_and_leaves_them_as_
             assert found == number == torch.get_num_threads()
         assert torch.get_num_threads() == before
     for wrong in (0, "many"):
-        with pytest.raises(InvalidArgumentError, match=f"threads={wrong!r} is not allowed: give auto, or a number"):
-            with threads(wrong, []):
-                pass
+        said = f"threads={wrong!r} is not allowed: give auto, or a number"
+        with pytest.raises(InvalidArgumentError, match=said), threads(wrong, []):
+            pass

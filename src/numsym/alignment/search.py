@@ -95,7 +95,8 @@ class SearchSettings:
         cl_target: "mean" or "matched": what natural state is meant.
         starts: "fitted" compares the starts that the states of the training pairs give (`numsym.alignment.starts`) and
             a random one on validation pairs, before any step; "random" has the random one alone, as [N].
-        tries: so many of the best starts are searched from, side by side; the best of all that was seen is kept.
+        tries: so many of the best starts, of different kinds, are searched from side by side; the best that was seen
+            is kept.
     """
 
     max_steps: int = 2000
@@ -250,7 +251,7 @@ class _Tries:
             if first in self.bounded:
                 self.engine.set_temperature(first, LAST_TEMPERATURE)
             found[name] = self.appraise(first)
-        ordered = sorted(found, key=lambda name: (-found[name][0], found[name][1]))[: self.each]
+        ordered = _ranked(found)[: self.each]
         self.used -= set(slots[len(ordered) :])
         for slot, name in zip(slots, ordered, strict=False):
             self.engine.restore(slot, {**fresh, **candidates[name]})
@@ -310,6 +311,18 @@ class _Tries:
             mine = [self.runs[slot] for slot in self.slots(index) if slot in self.used]
             run.ends = {one.start: one.best_iia for one in mine}
         return chosen
+
+
+def _ranked(found: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Starts by their IIA, then loss: first the best of each kind ("means", "regression"), then the others.
+
+    Two ridges of one kind often begin, and end, alike.
+    """
+    ordered = sorted(found, key=lambda name: (-found[name][0], found[name][1]))
+    kinds: dict[str, str] = {}
+    for name in ordered:
+        kinds.setdefault(name.partition(",")[0], name)
+    return [*kinds.values(), *(name for name in ordered if name not in kinds.values())]
 
 
 def _distinct(sets: Sequence[Sized]) -> list[Sized]:
