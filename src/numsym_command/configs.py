@@ -34,7 +34,10 @@ def store(plugins: tuple[str, ...] = ()) -> dict[str, list[str]]:
 
     A recipe is stored under its own group's name alone: whatever it says, it changes nothing else of the configuration.
     """
-    known = {group: sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) for group in ("network", "launch")}
+    known = {
+        group: sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+        for group in ("network", "launch", "search")
+    }
     shelf, found = ConfigStore.instance(), studies(plugins)
     for name, study in found.items():
         shelf.store(group="experiment", name=name, node=node(study), package="_global_")

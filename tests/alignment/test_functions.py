@@ -11,8 +11,8 @@ WIDTH = 10
 @pytest.mark.parametrize("name", list(ALIGNMENTS))
 @pytest.mark.parametrize("trained", [False, True])
 def test_the_stacked_maps_are_the_interventions_own(name, trained):
-    """Also after a step of training, which moves the rotation away from its base point."""
-    function, members = ALIGNMENTS[name], [build(name, WIDTH, 3, 1, seed) for seed in (0, 1, 2)]
+    """Also after a step of training, which moves the rotation away from its base point; with three conditions."""
+    function, members = ALIGNMENTS[name], [build(name, WIDTH, 3, 1, seed, conditions=3) for seed in (0, 1, 2)]
     base, source = torch.randn(2, 3, 5, WIDTH)
     if trained:
         for one, b, s in zip(members, base, source, strict=True):
@@ -20,11 +20,11 @@ def test_the_stacked_maps_are_the_interventions_own(name, trained):
             one(b.clone(), s).square().sum().backward()
             optimiser.step()
     tensors = [function.tensors(one) for one in members]
-    forward, inverse = function.maps({key: torch.stack([t[key] for t in tensors]) for key in tensors[0]})
-    chosen = (torch.arange(forward.shape[-1]) < 3).float()
+    stacked = {key: torch.stack([t[key] for t in tensors]) for key in tensors[0]}
+    chosen = (torch.arange(getattr(members[0], "features", None) or WIDTH) < 3).float()
     if function.mask is not None:
-        chosen = function.mask({key: torch.stack([t[key] for t in tensors]) for key in tensors[0]})[:, None]
-    got = base + ((source - base) @ forward * chosen) @ inverse
+        chosen = function.mask(stacked)[:, None]
+    got = function.exchange(stacked, base, source, chosen)
     want = torch.stack([one(b.clone(), s) for one, b, s in zip(members, base, source, strict=True)])
     torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
 

@@ -61,7 +61,8 @@ def test_the_best_starts_are_searched_from_and_no_search_ends_below_its_start(co
         assert run.start == max(run.starts, key=lambda name: run.starts[name])
         assert run.best_iia == run.starts[run.start] == run.records[0]["iia"] > run.starts["random"] + 0.2
         assert run.records[0]["step"] == 0
-        assert set(run.ends) == set(sorted(run.starts, key=lambda name: -run.starts[name])[:2])
+        assert len(run.ends) == len({name.partition(",")[0] for name in run.ends}) == 2  # of two kinds
+        assert run.start in run.ends
         right = searched.right(index, drawn[index].validation)
         assert right.float().mean().item() == pytest.approx(run.best_iia)
 

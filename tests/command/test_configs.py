@@ -30,6 +30,16 @@ def test_a_study_brings_its_own_search():
     assert composed("search.max_steps=3")["search"]["max_steps"] == 3
 
 
+def test_grants_search_is_a_recipe_that_a_value_can_still_change():
+    found = composed("search=grant", "search.patience=5")["search"]
+    assert (found["starts"], found["learning_rate"], found["schedule"], found["patience"]) == (
+        "random", 1e-3, "constant", 5,
+    )  # fmt: skip
+    assert set(found) == set(composed()["search"])
+    replicated = composed("experiment=replicate", "search=grant")["search"]
+    assert replicated["max_steps"] == found["max_steps"]
+
+
 def test_settings_of_training_that_are_a_studys_own_are_given_by_field():
     """They are a dataclass in the signature; elsewhere `training` is what the task's recipe says."""
     own = composed("experiment=fourier_causal", "experiment.training.steps=300")["experiment"]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from numsym.errors import InvalidArgumentError
-from numsym.models import counting_gru, counting_transformer
+from numsym.models import counting_gru, counting_gru_by_phase, counting_transformer
 from numsym.models.counters import directions
 from numsym.tasks import MultiObject, SameObject, SingleObject
 from numsym.training import evaluate
@@ -54,3 +54,19 @@ def test_its_attention_is_the_mean_of_the_values(generator):
 def test_an_embedding_cannot_tell_one_token_from_itself():
     with pytest.raises(InvalidArgumentError, match="response token is a demonstration token, and embeddings must"):
         counting_transformer(SameObject().vocabulary)
+
+
+@pytest.mark.parametrize("task", [MultiObject(), SingleObject(void_prob=0.3)])
+def test_the_one_with_a_code_for_each_phase_counts_exactly_and_holds_it_where_it_says(task, generator):
+    model = counting_gru_by_phase(task.vocabulary)
+    assert evaluate(model, task, n=500).accuracy == 1.0
+    batch = task.sample(50, generator=generator)
+    count, answering = batch.states["count"].float(), batch.states["phase"] == 1
+    states = model.states(batch.input_ids)[0] / 1e-3
+    items = batch.mask & (count > 0) & (batch.input_ids != task.vocabulary.trigger)
+    for neuron, there in ((0, ~answering), (1, answering)):
+        here = items & there & (batch.input_ids != task.vocabulary.void)
+        torch.testing.assert_close(states[..., neuron][here], count[here], atol=0.05, rtol=0)
+        assert states[..., neuron][items & ~there].abs().max() < 0.01
+    with pytest.raises(InvalidArgumentError, match="width=2 is not allowed"):
+        counting_gru_by_phase(task.vocabulary, width=2)

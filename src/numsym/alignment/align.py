@@ -13,14 +13,16 @@ from numsym.alignment.drawing import check_positions
 from numsym.alignment.engines.choice import engine_names
 from numsym.alignment.explain import explain
 from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, named
+from numsym.alignment.latent import TARGETS
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
 from numsym.alignment.result import AlignmentResult
-from numsym.alignment.search import STARTS, SearchSettings
+from numsym.alignment.search import SCHEDULES, STARTS, SearchSettings
 from numsym.alignment.subject import Report, find
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary
 from numsym.models.site import Site
+from numsym.models.threads import advise
 from numsym.models.twin import check_twin
 from numsym.models.weights import hash_of
 from numsym.results import plain
@@ -154,6 +156,7 @@ def _aligned(
     check_vocabulary(model, task)
     check_positions(task, positions)
     task = rightly(model, task)
+    advise(model)
     places = {name: Site.of(one.site or site) for name, one in hypotheses.items()}
     checked = {name: one.checked(task, places[name].check(model)) for name, one in hypotheses.items()}
     subjects = {place: OneModel(model, task, place, counts, positions, engine) for place in places.values()}
@@ -237,6 +240,9 @@ def check_options(
         check_at_least(name, getattr(settings, name), 1)
     check_between("stop_at", settings.stop_at, 0, 1)
     check_name("starts", settings.starts, STARTS)
+    check_name("schedule", settings.schedule, SCHEDULES)
+    check_name("cl_target", settings.cl_target, TARGETS)
+    check_at_least("cl_weight", settings.cl_weight, 0)
     for name, count in vars(pairs).items():
         check_at_least(f"{name}_pairs", count, 1)
     check_name("engine", engine, engine_names())

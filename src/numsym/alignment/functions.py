@@ -13,14 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numsym._pyvene import pv
-from numsym.alignment import projected
+from numsym.alignment import conditional, projected
 from numsym.alignment.starts import Projection, Seen, distinct, projections
 from numsym.errors import InvalidArgumentError, check_between
 from numsym.interventions import (
     BoundlessLinearAlignmentIntervention,
+    ConditionalAlignmentIntervention,
     LinearAlignmentIntervention,
     LowRankLinearAlignmentIntervention,
 )
+from numsym.interventions import conditional as given
 from numsym.interventions.boundless import boundary_mask
 from numsym.interventions.linear import definite
 from numsym.registry import Registry
@@ -37,7 +39,10 @@ class AlignmentFunction:
         kind: the pyvene intervention type.
         learned: names of the parameters that the search learns.
         fixed: names of the buffers that the map depends on.
-        maps: from parameters and buffers by name, each with a leading stack dimension, to F and F^-1.
+        maps: from parameters and buffers by name, each with a leading stack dimension, to F and F^-1; `None` where the
+            exchange is no linear one.
+        exchanged: where it is not, the exchange: from the same, base and source (stack, batch, hidden), and the degree
+            (stack, batch, feature) to which each coordinate is exchanged.
         mask: from the same to the degree (stack, feature) to which each coordinate is exchanged, where that is learned
             too; its buffer `temperature` then falls during the search.
         projected: from a fresh intervention, a projection and what the pairs show to the parameters, and buffers, that
@@ -48,15 +53,30 @@ class AlignmentFunction:
     kind: type[pv.TrainableIntervention]
     learned: tuple[str, ...]
     fixed: tuple[str, ...]
-    maps: Callable[[Parameters], Maps]
+    maps: Callable[[Parameters], Maps] | None = None
     mask: Callable[[Parameters], Tensor] | None = None
     projected: Callable[[pv.Intervention, Projection, Seen], Parameters] | None = None
     begins: Callable[[pv.Intervention, Seen], Mapping[str, Parameters]] | None = None
+    exchanged: Callable[[Parameters, Tensor, Tensor, Tensor], Tensor] | None = None
 
     def tensors(self, intervention: pv.Intervention) -> Parameters:
         """The parameters and buffers of an intervention that its map depends on, by name."""
         named = {**dict(intervention.named_parameters()), **dict(intervention.named_buffers())}
         return {name: named[name] for name in (*self.learned, *self.fixed)}
+
+    def exchange(
+        self,
+        parameters: Parameters,
+        base: Float[Tensor, "stack batch hidden"],
+        source: Float[Tensor, "stack batch hidden"],
+        chosen: Float[Tensor, "stack #batch feature"],
+    ) -> Float[Tensor, "stack batch hidden"]:
+        """H + (h_source - h) F C F^-1 for a stack of maps, or what the function has instead, in the maps' own type."""
+        if self.exchanged is not None:
+            return self.exchanged(parameters, base, source, chosen)
+        assert self.maps is not None
+        forward, inverse = self.maps(parameters)
+        return base + (((source - base) @ forward) * chosen) @ inverse
 
     @torch.no_grad()
     def starts(self, intervention: pv.Intervention, seen: Seen) -> dict[str, Parameters]:
@@ -142,6 +162,15 @@ ALIGNMENTS.register("boundless")(
         projected=projected.boundless,
     )
 )
+ALIGNMENTS.register("conditional")(
+    AlignmentFunction(
+        kind=ConditionalAlignmentIntervention,
+        learned=given.LEARNED,
+        fixed=given.FIXED,
+        exchanged=given.exchange,
+        begins=conditional.starts,
+    )
+)
 
 
 def check_fits(alignment: str, width: int, subspace_dim: int, blocks: int) -> None:
@@ -159,8 +188,18 @@ def check_fits(alignment: str, width: int, subspace_dim: int, blocks: int) -> No
         )
 
 
-def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int) -> pv.TrainableIntervention:
+def build(
+    alignment: str, width: int, subspace_dim: int, blocks: int, seed: int, conditions: int = 1
+) -> pv.TrainableIntervention:
     """A fresh intervention of that name with `blocks` blocks of `subspace_dim` coordinates, started from `seed`.
+
+    Args:
+        alignment: the name.
+        width: of the site.
+        subspace_dim: coordinates of each block.
+        blocks: how many.
+        seed: of the start.
+        conditions: how many a conditional function tells apart.
 
     Raises:
         UnknownNameError: no such alignment function.
@@ -171,8 +210,10 @@ def build(alignment: str, width: int, subspace_dim: int, blocks: int, seed: int)
     partition = [[i * subspace_dim, (i + 1) * subspace_dim] for i in range(blocks)] if blocks > 1 else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        ranked = issubclass(function.kind, LowRankLinearAlignmentIntervention)
+        ranked = issubclass(function.kind, LowRankLinearAlignmentIntervention | ConditionalAlignmentIntervention)
         rank = {"low_rank_dimension": subspace_dim * blocks} if ranked else {}
+        if issubclass(function.kind, ConditionalAlignmentIntervention):
+            rank["latent_dim"] = conditions
         intervention = function.kind(embed_dim=width, subspace_partition=partition, **rank)
     intervention.set_interchange_dim(subspace_dim * blocks)
     return intervention

@@ -8,12 +8,18 @@ import torch
 
 from numsym.alignment.functions import ALIGNMENTS, check_fits
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
-from numsym.errors import InvalidArgumentError, check_name
+from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.programs import FULL, Program
 from numsym.tasks import Task
 
 P = TypeVar("P")
 """`Pairs`, or pairs of several directions between two networks."""
+
+CONDITIONAL, USUAL = "conditional", "phase"
+"""The function that has a condition, and the variable that is it where none is named."""
+
+LOOKED_AT = 500
+"""Trials in which the values of a variable are looked for."""
 
 WIDE = 512
 """The width above which no map of width x width is searched for, unless it is asked for."""
@@ -28,10 +34,14 @@ class Hypothesis:
         variable: a variable of it, several (each its own block, exchanged one at a time), or "full" for all together;
             the one that the task's `search` names, or of another program the first, if not given.
         alignment: "orthogonal" (pyvene's rotation), "linear" (the LAF), "low_rank" (its projection of fixed rank, for
-            large widths), "boundless" (the LAF with a learned number of coordinates), ...: see `ALIGNMENTS`. By default
+            large widths), "boundless" (the LAF with a learned number of coordinates), "conditional" (linear given a
+            condition), ...: see `ALIGNMENTS`. By default
             "linear" up to a width of `WIDE`, and "low_rank" above it, where a map of width x width is no choice.
         subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
         seed: of the pairs, of the start and of the order of the pairs.
+        condition: of "conditional": a variable of the program that is not exchanged, or a number of codes that are to
+            be found by themselves. By default the program's "phase", where it has one that is not exchanged, and one
+            condition elsewhere.
         site: where it is searched for, if not where the others are: "component" or "component:layer".
     """
 
@@ -41,6 +51,7 @@ class Hypothesis:
     subspace_dim: int | None = None
     seed: int = 0
     site: str | None = None
+    condition: str | int | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -65,10 +76,61 @@ class Hypothesis:
             program.block(variable)
         alignment = wanted.alignment or ("linear" if width <= WIDE else "low_rank")
         check_name("alignment", alignment, ALIGNMENTS)
+        if wanted.condition is not None:
+            wanted._check_condition(program, alignment)
         k, blocks = wanted.subspace_dim, len(wanted.variables)
-        k = min(16, max(1, width // max(2, blocks))) if k is None else k
+        usual = min(16, max(1, width // max(2, blocks)))
+        if alignment == CONDITIONAL and (spanned := wanted.spanned(task, program)) is not None:
+            usual = min(usual, max(1, spanned))
+            if k is not None and k > spanned >= 1:
+                raise InvalidArgumentError(
+                    f"subspace_dim={k} is not allowed with condition={wanted.given(program)!r}: the means of "
+                    f"{' and '.join(wanted.variables)} span at most {spanned} directions in each condition; give "
+                    f"1..{spanned}"
+                )
+        k = usual if k is None else k
         check_fits(alignment, width, k, blocks)
         return replace(wanted, alignment=alignment, subspace_dim=k)
+
+    def given(self, program: Program) -> str | int:
+        """The condition of a conditional function: a variable, or how many codes are to be found."""
+        if self.condition is not None:
+            return self.condition
+        return USUAL if USUAL in program.variables and USUAL not in self._exchanged(program) else 1
+
+    def _exchanged(self, program: Program) -> set[str]:
+        return {name for variable in self.variables for name in program.block(variable)}
+
+    def _check_condition(self, program: Program, alignment: str) -> None:
+        if alignment != CONDITIONAL:
+            raise InvalidArgumentError(
+                f"condition={self.condition!r} is not allowed with alignment={alignment!r}: only {CONDITIONAL!r} has "
+                "one"
+            )
+        if isinstance(self.condition, int):
+            check_at_least("condition", self.condition, 1)
+            return
+        check_name("variable in condition", str(self.condition), program.variables)
+        if self.condition in self._exchanged(program):
+            raise InvalidArgumentError(
+                f"condition={self.condition!r} is not allowed: it is exchanged itself; give another variable, or a "
+                "number of codes"
+            )
+
+    def spanned(self, task: Task, program: Program) -> int | None:
+        """How many directions the means of the exchanged values can span in a condition; `None` without a variable."""
+        condition = self.given(program)
+        if isinstance(condition, int):
+            return None
+        batch = task.sample(LOOKED_AT, generator=torch.Generator().manual_seed(0), split="train")
+        states = task.trace(program, batch).states
+        where = task.intervenable(batch.input_ids)
+        given = states[condition][where]
+        spans = []
+        for variable in self.variables:
+            values = torch.stack([states[name][where] for name in program.block(variable)], 1)
+            spans.append(max(len(values[given == c].unique(dim=0)) - 1 for c in given.unique()))
+        return min(spans)
 
 
 Hypotheses = Sequence[Hypothesis] | Mapping[str, Hypothesis]
@@ -98,6 +160,7 @@ def named(hypotheses: Hypotheses | None, task: Task) -> dict[str, Hypothesis]:
             one.alignment,
             one.subspace_dim and f"k{one.subspace_dim}",
             f"seed{one.seed}",
+            one.condition and f"given_{one.condition}",
         )
         for one in wanted
     ]

@@ -12,12 +12,14 @@ from numsym.alignment.controls import states_at
 from numsym.alignment.engines.choice import engine_for
 from numsym.alignment.engines.pyvene import Whole, device_of, unintervened
 from numsym.alignment.functions import ALIGNMENTS, build
-from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym.alignment.hypotheses import CONDITIONAL, Drawn, Hypothesis, PairCounts
+from numsym.alignment.latent import Latent
 from numsym.alignment.pairs import Pairs, Positions
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.alignment.search import RANDOM, Engine, SearchSettings, Starts, right
 from numsym.alignment.starts import Seen
 from numsym.alignment.subject import Found, Searched, train
+from numsym.errors import InvalidArgumentError
 from numsym.models.site import Site
 from numsym.programs import State
 from numsym.shares import Share
@@ -50,7 +52,7 @@ class OneModel:
 
     def engine(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]]) -> Engine:
         """Fresh alignments in the engine that was asked for, or in the first that supports them."""
-        made = [self.fresh(h) for h in hypotheses]
+        made = [self.fresh(h, d.train) for h, d in zip(hypotheses, data, strict=True)]
         return engine_for(self.model, self.site, made, self.route, bool(self.tokens))
 
     @property
@@ -58,11 +60,31 @@ class OneModel:
         """At which tokens the model's values are exchanged, where that is said."""
         return () if self.positions is None or isinstance(self.positions, Mapping) else tuple(self.positions)
 
-    def fresh(self, h: Hypothesis) -> pv.TrainableIntervention:
-        """A hypothesis' alignment before the search, on the model's device."""
+    def fresh(self, h: Hypothesis, pairs: Pairs) -> pv.TrainableIntervention:
+        """A hypothesis' alignment before the search on some pairs, on the model's device."""
         width = self.site.check(self.model)
-        one = build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed)
+        conditions = self.conditions(h, pairs)[1] if h.alignment == CONDITIONAL else 1
+        one = build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed, conditions)
         return one.to(device_of(self.model))
+
+    def conditions(self, h: Hypothesis, pairs: Pairs) -> tuple[Tensor | None, int]:
+        """In which condition each base and then each source is, where a variable says it; and how many there are.
+
+        Raises:
+            InvalidArgumentError: the variable never varies in the pairs, though it was named.
+        """
+        program = self.task.program(h.program)
+        condition, pairs = h.given(program), pairs.rows(slice(0, SEEN))
+        if isinstance(condition, int):
+            return None, condition
+        values = torch.cat([pairs.base_state[condition], pairs.source_state[condition]])
+        known, label = values.unique(return_inverse=True)
+        if len(known) == 1 and h.condition is not None:
+            raise InvalidArgumentError(
+                f"condition={condition!r} is not allowed: it is {int(known)} in all of the pairs; give a variable that "
+                "varies, or a number of codes"
+            )
+        return label, len(known)
 
     def starts(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]], kind: str) -> list[Starts]:
         """What the states of the training pairs say that each may begin with."""
@@ -75,9 +97,22 @@ class OneModel:
                 continue
             if id(d) not in seen:
                 seen[id(d)] = self.seen(h, d.train)
-            begins = function.starts(self.fresh(h), seen[id(d)])
+            shown = seen[id(d)]
+            label = self.conditions(h, d.train)[0] if h.alignment == CONDITIONAL else None
+            if label is not None:  # of each side, as often as there are places
+                places = 2 * len(shown.base) // len(label)
+                label = label.to(shown.block.device).view(2, -1).repeat(1, places).flatten()
+                shown = replace(shown, condition=label)
+            begins = function.starts(self.fresh(h, d.train), shown)
             found.append({RANDOM: begins[RANDOM]} if kind == RANDOM and RANDOM in begins else begins)
         return found
+
+    def latents(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Pairs]], target: str) -> list[Latent]:
+        """The states of the training pairs of each, and where their exchange should lead."""
+        drawn = (torch.Generator().manual_seed(h.seed) for h in hypotheses)
+        return [
+            Latent.of(self.seen(h, d.train), target, each) for h, d, each in zip(hypotheses, data, drawn, strict=True)
+        ]
 
     def seen(self, h: Hypothesis, pairs: Pairs) -> Seen:
         """What interchange pairs show at the site."""
@@ -141,6 +176,7 @@ class OneModel:
             program=str(h.program),
             variables=h.variables,
             alignment=str(h.alignment),
+            condition=h.given(self.task.program(h.program)) if h.alignment == CONDITIONAL else None,
             subspace_dim=getattr(found.intervention, "boundary", h.subspace_dim) or 1,
             site=self.site,
             seed=h.seed,

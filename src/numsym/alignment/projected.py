@@ -16,8 +16,8 @@ from numsym.interventions.linear import definite
 
 Parameters = dict[str, Tensor]
 
-ITERATIONS = 150
-"""Of L-BFGS, at most."""
+ITERATIONS, EFFORT = 150, 40_000
+"""Of L-BFGS, at most; and at most so many over the width, each of which takes its cube."""
 
 
 def low_rank(intervention: pv.Intervention, projection: Projection, seen: Seen) -> Parameters:
@@ -66,7 +66,9 @@ def _nearest(
     moved = moved * (width / moved.trace())
     with torch.enable_grad():
         matrix = torch.eye(width, dtype=moved.dtype, device=moved.device).requires_grad_()
-        fit = torch.optim.LBFGS([matrix], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe")
+        fit = torch.optim.LBFGS(
+            [matrix], max_iter=min(ITERATIONS, EFFORT // width + 1), history_size=20, line_search_fn="strong_wolfe"
+        )
 
         def difference() -> Tensor:
             forward = definite(matrix)

@@ -88,6 +88,8 @@ def _of_registered(intervention: pv.Intervention, block: int | None) -> Projecti
             f"{', '.join(ALIGNMENTS[one].kind.__name__ for one in ALIGNMENTS)}"
         )
     function = ALIGNMENTS[name]
+    if function.maps is None:
+        raise InvalidArgumentError(f"alignment={name!r} is not allowed: its exchange is no linear map")
     tensors = {k: v.detach().double().cpu()[None] for k, v in function.tensors(intervention).items()}
     forward, inverse = (one[0] for one in function.maps(tensors))
     if function.mask is not None:

@@ -73,6 +73,7 @@ class AlignmentResult(Result):
     Attributes:
         task, program, variables: what was asked and which hypothesis was tested.
         alignment, subspace_dim: the function, and how many coordinates each variable has.
+        condition: of a conditional function: the variable that its codes are given, or how many were found.
         site: where.
         tokens: at which tokens of the trials, all together, by index or by the task's names; empty where a position is
             drawn in each.
@@ -119,6 +120,7 @@ class AlignmentResult(Result):
     tokens: tuple[int | str, ...] = ()
     explainer: Any = left_out(default=None)
     answered: Share | None = None
+    condition: str | int | None = None
 
     name: ClassVar[str] = "alignment"
 

@@ -1,5 +1,6 @@
 """The search: gradient steps on interchange pairs until the exchange does what the program says ([N] appendix)."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -9,6 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.latent import Latent, latent_losses
 from numsym.alignment.pairs import Pairs
 from numsym.programs import Program
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from numsym.alignment.engines.free_running import FreeRun
 
 RANDOM, FITTED = "random", "fitted"
-STARTS = (FITTED, RANDOM)
-"""What `SearchSettings.starts` may be."""
+STARTS, SCHEDULES = (FITTED, RANDOM), ("cosine", "constant")
+"""What `SearchSettings.starts` and `schedule` may be."""
 
 LAST_TEMPERATURE = 0.1
 """Of a learned mask at the end of a search, in coordinates: all but one or two are then in or out."""
@@ -85,11 +87,16 @@ class SearchSettings:
         check_every: steps between checks on validation pairs.
         patience: checks without a better IIA after which an alignment stops.
         stop_at: validation IIA at which an alignment stops.
+        schedule: "constant", or "cosine": the learning rate falls to zero over `max_steps`.
         boundary_weight: how much a learned boundary (the share of coordinates exchanged) adds to the loss. Alignments
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
+        cl_weight: how much the counterfactual latent loss adds (`numsym.alignment.latent`): it keeps exchanged states
+            near natural ones. Nothing, if 0.
+        cl_target: "mean" or "matched": what natural state is meant.
         starts: "fitted" compares the starts that the states of the training pairs give (`numsym.alignment.starts`) and
             a random one on validation pairs, before any step; "random" has the random one alone, as [N].
-        tries: so many of the best starts are searched from, side by side; the best of all that was seen is kept.
+        tries: so many of the best starts, of different kinds, are searched from side by side; the best that was seen
+            is kept.
     """
 
     max_steps: int = 2000
@@ -98,9 +105,18 @@ class SearchSettings:
     check_every: int = 100
     patience: int = 10
     stop_at: float | int = 0.995
+    schedule: str = "constant"
     boundary_weight: float | int = 0.01
+    cl_weight: float | int = 0.0
+    cl_target: str = "mean"
     starts: str = "fitted"
     tries: int = 2
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, which are counted from 1."""
+        if self.schedule == "constant":
+            return float(self.learning_rate)
+        return self.learning_rate * (1 + math.cos(math.pi * (step - 1) / self.max_steps)) / 2
 
 
 @dataclass
@@ -140,6 +156,7 @@ def search(
     settings: SearchSettings,
     on_check: Callable[[int, dict[str, float | int]], Any] | None = None,
     starts: Sequence[Starts] = (),
+    latents: Sequence[Latent] = (),
 ) -> list[Progress]:
     """Train the engine's alignments, each until it converges or stops improving, and leave the best of each in place.
 
@@ -151,6 +168,7 @@ def search(
         settings: see `SearchSettings`.
         on_check: called with the index of an entry and the new record of its best try.
         starts: for each entry what it may begin with; as its alignments are, if not given.
+        latents: for each entry the states that the counterfactual latent loss is measured on, if it has a weight.
 
     Returns:
         For each entry its best try.
@@ -166,7 +184,12 @@ def search(
         if optimiser is None or not alive:
             break
         tries.cool(step / settings.max_steps)
-        loss, _ = engine.measure([train[tries.owner[s]] for s in alive], [orders[s].next() for s in alive], alive)
+        optimiser.param_groups[0]["lr"] = settings.rate(step)
+        rows = [orders[slot].next() for slot in alive]
+        loss, _ = engine.measure([train[tries.owner[slot]] for slot in alive], rows, alive)
+        if latents:
+            near = latent_losses(engine, [latents[tries.owner[slot]] for slot in alive], rows, alive)
+            loss = loss + settings.cl_weight * near
         optimiser.zero_grad(set_to_none=True)
         (loss.sum() + settings.boundary_weight * sum(p.sum() for p in boundaries)).backward()
         optimiser.step()
@@ -228,7 +251,7 @@ class _Tries:
             if first in self.bounded:
                 self.engine.set_temperature(first, LAST_TEMPERATURE)
             found[name] = self.appraise(first)
-        ordered = sorted(found, key=lambda name: (-found[name][0], found[name][1]))[: self.each]
+        ordered = _ranked(found)[: self.each]
         self.used -= set(slots[len(ordered) :])
         for slot, name in zip(slots, ordered, strict=False):
             self.engine.restore(slot, {**fresh, **candidates[name]})
@@ -288,6 +311,18 @@ class _Tries:
             mine = [self.runs[slot] for slot in self.slots(index) if slot in self.used]
             run.ends = {one.start: one.best_iia for one in mine}
         return chosen
+
+
+def _ranked(found: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Starts by their IIA, then loss: first the best of each kind ("means", "regression"), then the others.
+
+    Two ridges of one kind often begin, and end, alike.
+    """
+    ordered = sorted(found, key=lambda name: (-found[name][0], found[name][1]))
+    kinds: dict[str, str] = {}
+    for name in ordered:
+        kinds.setdefault(name.partition(",")[0], name)
+    return [*kinds.values(), *(name for name in ordered if name not in kinds.values())]
 
 
 def _distinct(sets: Sequence[Sized]) -> list[Sized]:

@@ -47,6 +47,8 @@ class Seen:
         block: (pairs,) which of `blocks` each pair exchanges.
         blocks: for each, the columns of the variables that it exchanges.
         names: of the columns.
+        condition: (both,) for a conditional function, in which condition each base and then each source is; `None`
+            where that is to be found.
     """
 
     base: Float[Tensor, "pairs hidden"]
@@ -57,6 +59,7 @@ class Seen:
     block: Int[Tensor, "pairs"]
     blocks: tuple[tuple[int, ...], ...]
     names: tuple[str, ...]
+    condition: Int[Tensor, "both"] | None = None
 
     @property
     def states(self) -> Float[Tensor, "both hidden"]:
@@ -103,8 +106,8 @@ def moving_directions(seen: Seen, block: int, k: int) -> Float[Tensor, "hidden k
     changes least.
     """
     states, values = seen.states, seen.values
-    held = _classes(values[:, seen.others(block)])
-    both = _classes(values)
+    held = classes(values[:, seen.others(block)])
+    both = classes(values)
     means, counts = class_means(states, both)
     within, _ = class_means(states, held)
     first = torch.zeros(len(counts), dtype=torch.long, device=states.device).scatter(0, both, held)
@@ -128,7 +131,7 @@ def discriminant(
 ) -> Float[Tensor, "hidden k"]:
     """(S + r I)^-1 of some directions, S the covariance about the means of the block's values, r times its mean."""
     states = seen.states
-    own = _classes(seen.values[:, list(seen.blocks[block])])
+    own = classes(seen.values[:, list(seen.blocks[block])])
     rest = states - class_means(states, own)[0][own]
     covariance = rest.mT @ rest / len(rest)
     return torch.linalg.solve(damped(covariance, ridge), directions)
@@ -172,7 +175,7 @@ class _Regression:
 def natural_means(seen: Seen) -> tuple[Float[Tensor, "pairs hidden"], Bool[Tensor, "pairs"]]:
     """For each pair the mean state that has the counterfactual's values, and whether any state has them."""
     n = len(seen.base)
-    label = _classes(torch.cat([seen.values, seen.wanted]))
+    label = classes(torch.cat([seen.values, seen.wanted]))
     own, wanted = label[: 2 * n], label[2 * n :]
     groups = int(label.max()) + 1
     counts = torch.zeros(groups, dtype=seen.base.dtype, device=own.device)
@@ -197,7 +200,7 @@ def damped(matrix: Float[Tensor, "hidden hidden"], ridge: float) -> Float[Tensor
     return matrix + (ridge * matrix.trace() / len(matrix) + least) * eye
 
 
-def _classes(values: Int[Tensor, "n columns"]) -> Int[Tensor, "n"]:
+def classes(values: Int[Tensor, "n columns"]) -> Int[Tensor, "n"]:
     """A number for each combination of values; all are one where there are no columns."""
     if values.shape[1] == 0:
         return torch.zeros(len(values), dtype=torch.long, device=values.device)

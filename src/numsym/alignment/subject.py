@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from numsym.alignment.hypotheses import Drawn, Hypothesis
+from numsym.alignment.latent import Latent
 from numsym.alignment.search import Engine, Progress, SearchSettings, Starts, right, search
 
 M = TypeVar("M")
@@ -86,6 +87,9 @@ class Subject(Protocol[M]):
     def starts(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]], kind: str) -> list[Starts]:
         """What the search for each may begin with; `kind` is the settings' `starts`."""
 
+    def latents(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Any]], target: str) -> list[Latent]:
+        """The states of the training pairs of each, and where their exchange should lead."""
+
     def shares(self, searched: Searched, index: int, pairs: Any) -> M:
         """What is right of some pairs."""
 
@@ -147,7 +151,8 @@ def train(
     tries = min(settings.tries, max(map(len, starts)))
     engine = subject.engine([h for h in hypotheses for _ in range(tries)], [d for d in data for _ in range(tries)])
     seeds, pairs = [h.seed for h in hypotheses], ([d.train for d in data], [d.validation for d in data])
-    return Searched(engine, search(engine, *pairs, seeds, settings, report, starts))
+    latents = subject.latents(hypotheses, data, settings.cl_target) if settings.cl_weight else []
+    return Searched(engine, search(engine, *pairs, seeds, settings, report, starts, latents))
 
 
 def _drawn_as(hypothesis: Hypothesis) -> tuple[Any, ...]:

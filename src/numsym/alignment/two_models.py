@@ -19,6 +19,7 @@ from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build
 from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym.alignment.latent import Latent
 from numsym.alignment.search import RANDOM, SearchSettings, Starts
 from numsym.alignment.subject import Searched, train
 from numsym.errors import InvalidArgumentError, check_name
@@ -112,6 +113,14 @@ class TwoModels:
     def starts(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Joint]], kind: str) -> list[Starts]:
         """A random one alone: no rule yet says what two maps should begin with that are to agree."""
         return [{RANDOM: {}} for _ in hypotheses]
+
+    def latents(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Joint]], target: str) -> list[Latent]:
+        """Not yet.
+
+        Raises:
+            InvalidArgumentError: always.
+        """
+        raise InvalidArgumentError("cl_weight is not allowed across networks: it must be 0")
 
     def _fresh(self, h: Hypothesis, place: int) -> pv.Intervention:
         side = self.sides[place]

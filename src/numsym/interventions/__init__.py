@@ -2,6 +2,7 @@
 
 from numsym.interventions.base import AlignmentIntervention
 from numsym.interventions.boundless import BoundlessLinearAlignmentIntervention
+from numsym.interventions.conditional import ConditionalAlignmentIntervention
 from numsym.interventions.config import load_config
 from numsym.interventions.fourier import FourierSubspaceIntervention
 from numsym.interventions.linear import LinearAlignmentIntervention
@@ -10,6 +11,7 @@ from numsym.interventions.low_rank import LowRankLinearAlignmentIntervention
 __all__ = [
     "AlignmentIntervention",
     "BoundlessLinearAlignmentIntervention",
+    "ConditionalAlignmentIntervention",
     "FourierSubspaceIntervention",
     "LinearAlignmentIntervention",
     "LowRankLinearAlignmentIntervention",

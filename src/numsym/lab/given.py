@@ -228,7 +228,8 @@ class Given:
             for label, recipe in chosen.items():
                 key = label if len(asked) == 1 else f"{name}_{label}"
                 k, seed = self._dimension(recipe), self.config["seed"]
-                found[key] = Hypothesis(program, name, function_of(recipe), k, seed, site)
+                condition = (recipe.get("search") or {}).get("condition")
+                found[key] = Hypothesis(program, name, function_of(recipe), k, seed, site, condition)
         return found
 
     def _asked(self, variable: str | None) -> tuple[str, str | None, str | None]:
@@ -262,5 +263,5 @@ def function_of(recipe: Mapping[str, Any]) -> str:
         known = ", ".join(ALIGNMENTS[name].kind.__name__ for name in ALIGNMENTS)
         raise InvalidArgumentError(f"intervention_type {kind.__name__} is not allowed in a search: it learns {known}")
     for key in recipe.get("search") or ():
-        check_name("key of search", key, ("subspace_dim",))
+        check_name("key of search", key, ("subspace_dim", "condition"))
     return names[0]

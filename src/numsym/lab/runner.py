@@ -1,14 +1,19 @@
 """One runner around every study: what it is given, the run folder, and what is refused before any work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from numsym.errors import InvalidArgumentError
 from numsym.lab.given import Given
 from numsym.lab.run import Run
+from numsym.models.threads import threads_for
 from numsym.run import Rehearsal, rehearse
 from numsym.studies import STUDIES
 
@@ -40,11 +45,39 @@ def run_study(name: str, config: Mapping[str, Any], folder: Path, group: str | N
     """
     load_plugins(config.get("plugins") or ())
     study = STUDIES[name]
-    rehearse(study, **Given(config, Rehearsal(), rehearsal=True).arguments(study))
+    rehearsed = Given(config, Rehearsal(), rehearsal=True).arguments(study)
+    rehearse(study, **rehearsed)
     run = Run(folder, config=config, group=group, job_type=name)
+    with threads(config.get("threads") or "auto", rehearsed.values()):
+        try:
+            run.open()
+            return study(**Given(config, run).arguments(study), run=run)
+        except BaseException as error:
+            run.close(error)
+            raise
+
+
+@contextmanager
+def threads(wanted: str | int, given: Iterable[Any]) -> Iterator[int]:
+    """PyTorch's threads while a study runs, never more than it had.
+
+    Args:
+        wanted: how many; "auto" is what its models ask for (`numsym.models.threads`), all where it has none.
+        given: its arguments.
+
+    Raises:
+        InvalidArgumentError: `wanted` is neither "auto" nor a number above 0.
+    """
+    before = torch.get_num_threads()
+    if wanted == "auto":
+        asked = [threads_for(one) for one in given if isinstance(one, nn.Module)]
+        number = min(before, max(asked, default=before))
+    elif isinstance(wanted, int) and wanted >= 1:
+        number = wanted
+    else:
+        raise InvalidArgumentError(f"threads={wanted!r} is not allowed: give auto, or a number from 1 on")
+    torch.set_num_threads(number)
     try:
-        run.open()
-        return study(**Given(config, run).arguments(study), run=run)
-    except BaseException as error:
-        run.close(error)
-        raise
+        yield number
+    finally:
+        torch.set_num_threads(before)

@@ -3,7 +3,7 @@
 from numsym._pyvene import SPLIT_HEADS, Component, components_of, register
 from numsym.models.activations import activations
 from numsym.models.build import build
-from numsym.models.counters import counting_gru, counting_transformer
+from numsym.models.counters import counting_gru, counting_gru_by_phase, counting_transformer
 from numsym.models.load import load
 from numsym.models.modular import ModularTransformer, ModularTransformerConfig
 from numsym.models.modular_linear import LinearModularConfig, LinearModularModel
@@ -31,6 +31,7 @@ __all__ = [
     "build",
     "components_of",
     "counting_gru",
+    "counting_gru_by_phase",
     "counting_transformer",
     "hash_of",
     "load",

@@ -81,6 +81,49 @@ def directions(
     return count.float(), phase.float(), read.float()
 
 
+def counting_gru_by_phase(vocabulary: CountingVocabulary, *, width: int = 8) -> RecurrentLM:
+    """Build a GRU that runs Up-Down exactly and holds its count by another code in each phase.
+
+    The demonstration counts in neuron 0, the response in neuron 1, and neuron 2 says which phase it is. The reset gates
+    are switches: a demonstration token keeps neuron 0 and clears neuron 1, the trigger and a response token move what
+    is in neuron 0 into neuron 1 and clear neuron 0.
+
+    So no linear exchange h + (s - h) P swaps the count across phases, whatever its rank: with the base in the
+    demonstration it would have to write a source's neuron 1 into neuron 0 and leave neuron 1 (or it is dropped), with
+    the base in the response into neuron 1 and leave neuron 0, which is added there. Given the phase one direction does.
+
+    Args:
+        vocabulary: of a task whose response token is no demonstration token; void tokens are allowed.
+        width: of the state, at least 3.
+
+    Raises:
+        InvalidArgumentError: the width is too small, or the response token is also a demonstration token.
+    """
+    check_at_least("width", width, 3)
+    model = counting_gru(vocabulary, width=width)
+    rnn, embedding = model.recurrent_layers[0].rnn, model.embed.weight
+    count, other, phase = torch.eye(width)[:3] * UNIT
+    phase = PHASE * phase
+    embedding.zero_()
+    embedding[list(vocabulary.demonstration)] = count
+    embedding[vocabulary.response] = -other
+    embedding[vocabulary.trigger] = phase
+    # Reset gates: neuron 0 is kept but at trigger and response, neuron 1 is fed at these alone.
+    switch = 2 * SATURATED / UNIT
+    rnn.weight_ih_l0[0, 1], rnn.weight_ih_l0[0, 2] = switch, -switch / PHASE
+    rnn.weight_ih_l0[1, 1], rnn.weight_ih_l0[1, 2] = -switch, switch / PHASE
+    rnn.bias_ih_l0[1] = -SATURATED
+    carried = torch.zeros(width, width)
+    carried[0, 0] = carried[1, 0] = carried[1, 1] = carried[2, 2] = 1.0
+    rnn.weight_hh_l0[2 * width :] = carried
+    for layer in model.decoder:
+        if isinstance(layer, nn.Linear):
+            layer.weight.zero_()
+            layer.bias.zero_()
+    _set_decoder(model, vocabulary, torch.stack([other / UNIT**2, phase / (PHASE * UNIT) ** 2], 1))
+    return model
+
+
 def _set_recurrence(
     model: RecurrentLM, vocabulary: CountingVocabulary, count: Tensor, phase: Tensor, read: Tensor
 ) -> None:

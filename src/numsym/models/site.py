@@ -129,6 +129,7 @@ class Site:
                 intervention=intervention,
                 subspace_partition=_as_ranges(intervention.subspace_partition),
                 low_rank_dimension=getattr(intervention, "low_rank_dimension", None),
+                latent_dim=getattr(intervention, "latent_dim", None),
             )
             for part, place in places
         ]

@@ -42,7 +42,7 @@ def test_loss_gradients_and_correctness_equal_the_pyvene_route(both, cell, layer
     if function == "boundless" and len(variables) > 1:
         pytest.skip("a learned boundary has one block")
     model, site, pairs = make(cell, layers), Site("state", layer), draw(variables)
-    interventions = [build(function, WIDTH, 4, len(variables), seed=1)]
+    interventions = [build(function, WIDTH, 4, len(variables), seed=1, conditions=3)]
     both.check_equal(model, site, interventions, pairs, torch.arange(10, 90))
 
 

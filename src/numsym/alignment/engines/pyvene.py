@@ -81,6 +81,21 @@ class PyveneEngine:
             correct.append(found)
         return torch.stack(losses), correct
 
+    def exchange(
+        self,
+        base: list[Float[Tensor, "batch hidden"]],
+        source: list[Float[Tensor, "batch hidden"]],
+        block: list[Int[Tensor, "batch"]],
+        alive: list[int],
+    ) -> Float[Tensor, "rows hidden"]:
+        """The states that each of `alive` makes of some, one alignment's batch after the other."""
+        made = []
+        for index, own, given, which in zip(alive, base, source, block, strict=True):
+            one = self.interventions[index]
+            blocks = None if one.subspace_partition is None else which[:, None].tolist()
+            made.append(one(own.clone(), given, subspaces=blocks))
+        return torch.cat(made)
+
     def set_temperature(self, index: int, temperature: float) -> None:
         """Set how soft the learned mask of one alignment is."""
         self.interventions[index].set_temperature(temperature)

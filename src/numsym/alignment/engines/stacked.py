@@ -135,8 +135,7 @@ class _Group:
         self.learned = {key: nn.Parameter(stacks[key]) for key in self.function.learned}
         self.fixed = {key: stacks[key] for key in self.function.fixed}
         blocks = max(len(one.subspace_partition or [0]) for one in members)
-        with torch.no_grad():
-            features = self.function.maps(stacks)[0].shape[-1]
+        features = getattr(members[0], "features", None) or int(members[0].embed_dim)
         self.chosen = stacks[next(iter(stacks))].new_zeros(len(members), blocks, features)
         for row, one in zip(self.chosen, members, strict=True):
             for block, coordinates in enumerate(one.subspace_partition or [range(int(one.interchange_dim))]):
@@ -149,17 +148,15 @@ class _Group:
         block: Int[Tensor, "stack batch"],
         places: list[int],
     ) -> Float[Tensor, "stack batch hidden"]:
-        """H + (h_source - h) F C F^-1 for the members at `places`, in the maps' own type and returned in H's."""
+        """The exchange of the members at `places`, in the maps' own type and returned in the base's."""
         index = self._index(tuple(places), base.device)
         parameters = {name: stack[index] for name, stack in {**self.learned, **self.fixed}.items()}
-        forward, inverse = self.function.maps(parameters)
         if self.function.mask is None:
             chosen = self.chosen[index[:, None], block]
         else:
             chosen = self.function.mask(parameters)[:, None]
-        own = forward.dtype
-        difference = (source.to(own) - base.to(own)) @ forward
-        return (base.to(own) + (difference * chosen) @ inverse).to(base.dtype)
+        own = chosen.dtype
+        return self.function.exchange(parameters, base.to(own), source.to(own), chosen).to(base.dtype)
 
     def _index(self, places: tuple[int, ...], device: torch.device) -> Int[Tensor, "picked"]:
         """Places on a device, moved there once: a step must not wait for the device."""
