@@ -110,7 +110,7 @@ def against_packed(layers: int = 6, width: int = 256, batch: int = 128) -> dict[
     return {**row, "ours ms": ours, "other ms": other, "ratio": other / ours, "target": "-"}
 
 
-def sweep(layers: int = LAYERS, width: int = 256, tokens: int = 10, steps: int = 20) -> list[dict[str, str | float]]:
+def sweep(layers: int = LAYERS, width: int = 128, tokens: int = 10, steps: int = 10) -> list[dict[str, str | float]]:
     """Rows: a map of all layers by ten tokens of a prompt, and half of the layers; pyvene's from a few of its cells."""
     example = Path(__file__).parents[1] / "examples" / "huggingface.py"
     tokenizer = runpy.run_path(str(example), run_name="example")["own_tokenizer"]()

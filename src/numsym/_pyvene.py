@@ -72,8 +72,13 @@ class Intervenable(pv.IntervenableModel):
     def _intervention_getter(self, *args: Any, **kwargs: Any) -> Any:
         return self._noted(super()._intervention_getter(*args, **kwargs))
 
-    def _intervention_setter(self, *args: Any, **kwargs: Any) -> Any:
-        return self._noted(super()._intervention_setter(*args, **kwargs))
+    def _intervention_setter(self, keys: Any, *args: Any, **kwargs: Any) -> Any:
+        several = len(self.interventions) > 1
+        # pyvene writes into what a module gave; with an exchange below it, that may be kept for the gradient.
+        copies = [self.intervention_hooks[key](_copied, with_kwargs=True) for key in keys if several]
+        handlers = super()._intervention_setter(keys, *args, **kwargs)
+        handlers.handlers += copies
+        return self._noted(handlers)
 
     def _noted(self, handlers: Any) -> Any:
         self.__dict__.setdefault("_own_hooks", []).append(handlers)
@@ -112,6 +117,20 @@ class Intervenable(pv.IntervenableModel):
                 f"component {component!r} of {type(self.model).__name__} is not allowed: it is {found} wide, and "
                 f"the intervention {int(width)} (pyvene's table of widths may be wrong for this model)"
             )
+
+
+def _copied(_module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any = None) -> Any:
+    """What a hook on a module's output or input gives on: the same, with a copy of what pyvene takes of it."""
+    if isinstance(output, Tensor):
+        return output.clone()
+    if isinstance(output, tuple):
+        return output[0].clone(), *output[1:]
+    if output is not None:
+        return None
+    if args:
+        return (args[0].clone(), *args[1:]), kwargs
+    name = next(iter(kwargs))
+    return args, kwargs | {name: kwargs[name].clone()}
 
 
 def intervenable(model: nn.Module, places: list[pv.RepresentationConfig]) -> Intervenable:

@@ -104,5 +104,6 @@ def test_what_it_supports(decoder):
     assert isinstance(engine_for(model, Site(), known(model)), SteppedEngine)
     assert not SteppedEngine.supports(model, Site("block_output"), known(model))
     assert not SteppedEngine.supports(model, Site("state_1"), known(model))
+    assert not SteppedEngine.supports(model, Site.of("state:0+state:1"), known(model))  # pyvene exchanges these
     hybrid = decoder("qwen3_next")
     assert not SteppedEngine.supports(hybrid, Site(), known(hybrid))

@@ -81,6 +81,7 @@ def test_a_head_is_exchanged_by_every_function_and_variable(both, decoder, promp
         ("attention_output:2+mlp_output:0+block_input:1", 1),
         ("attention_value_output:1.2+attention_value_output:1.0", 2),
         ("block_output:2+mlp_output:1", 3),
+        ("attention_value_output:2+mlp_output:0", 2),
     ],
 )
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2"])

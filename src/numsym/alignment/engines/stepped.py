@@ -135,7 +135,8 @@ class SteppedEngine(StackedAlignments):
     @classmethod
     def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
         """Whether this route exists for them; what has attention carries more than its states."""
-        if not (isinstance(model, PreTrainedModel) and hasattr(model, STATE_SITES) and site.component == "state"):
+        alone = site == Site("state", site.layer)
+        if not (isinstance(model, PreTrainedModel) and hasattr(model, STATE_SITES) and alone):
             return False
         known: Any = model
         return site.layer in known.state_widths and known.token_by_token.whole and cls.stack(interventions)

@@ -111,7 +111,8 @@ class SuffixEngine(StackedAlignments):
 
         Where a decoder of transformers does not, that is logged, once.
         """
-        if not isinstance(model, PreTrainedModel) or not cls.stack(interventions):
+        own = type(model).__module__.startswith("numsym.")
+        if own or not isinstance(model, PreTrainedModel) or not cls.stack(interventions):
             return False
         reason = reason_against(model, site)
         if reason is not None:
