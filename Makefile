@@ -1,7 +1,8 @@
 # make demo          set-up, then one run: a GRU learns to count, its count is aligned by DAS and by LAF
 # make test          set-up, then style, types and tests (this is what continuous integration runs)
 # make replication   runs, or goes on with, every run of docs/replication.md (hours; it may be stopped), then writes the page
-# make docs          set-up, then the site, in site/: open site/index.html (its pictures: python -m website.figures)
+# make docs          set-up, then the site, in site/: open site/index.html (its pictures: python -m website.figures; its
+#                    notebooks: python -m website.notebooks --write)
 # make bench         the benchmarks, whose tables stand in docs/performance.md
 PYTHON ?= python3.11
 VENV ?= .venv

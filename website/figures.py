@@ -71,10 +71,12 @@ FUNCTIONS: dict[str, Callable[[], Tensor]] = {
 }
 
 
-def maps() -> dict[str, Tensor]:
-    """Function -> projections of it, (DRAWN, 2, 2); nearly singular ones are left out."""
+def maps(drawn: int = DRAWN) -> dict[str, Tensor]:
+    """Function -> projections of it, at most (drawn, 2, 2); nearly singular ones are left out."""
     torch.manual_seed(0)
-    found = {name: torch.stack([draw() for _ in range(DRAWN)]) for name, draw in FUNCTIONS.items()}
+    # A rotation is slow to make, and all there are in two dimensions lie on a curve.
+    numbers = {name: drawn // 8 if draw is rotation else drawn for name, draw in FUNCTIONS.items()}
+    found = {name: torch.stack([draw() for _ in range(numbers[name])]) for name, draw in FUNCTIONS.items()}
     return {name: some[some.flatten(1).norm(dim=1) < 20] for name, some in found.items()}
 
 
@@ -124,15 +126,24 @@ def best(projections: Tensor, base: Tensor, source: Tensor, wanted: Tensor) -> t
     return after[error.argmin()], float(error.min().sqrt())
 
 
+def asked(world: tuple[float, float]) -> tuple[Tensor, Tensor, Tensor]:
+    """States with counts 1 to 5 in both phases, the source, and where its count should take them."""
+    counts, phases = torch.arange(1.0, 6).repeat(2), torch.tensor([0.0, 1.0]).repeat_interleave(5)
+    source = states(world, torch.tensor([SOURCE[0]]), torch.tensor([SOURCE[1]]))
+    return states(world, counts, phases), source, states(world, torch.full_like(counts, SOURCE[0]), phases)
+
+
+def errors(found: dict[str, Tensor], world: str) -> dict[str, float]:
+    """How far the best map of each function is from what should follow in a world."""
+    return {name: best(projections, *asked(WORLDS[world]))[1] for name, projections in found.items()}
+
+
 def exchanges(found: dict[str, Tensor]) -> Figure:
     """In each world, what the best map of each function makes of states that take the count of one source."""
-    counts, phases = torch.arange(1.0, 6).repeat(2), torch.tensor([0.0, 1.0]).repeat_interleave(5)
     with drawing() as plt:
         figure, panels = plt.subplots(2, 4, figsize=(11, 4.9), sharex="row", sharey="row", layout="constrained")
         for row, (world, at) in zip(panels, WORLDS.items(), strict=True):
-            base = states(at, counts, phases)
-            source = states(at, torch.tensor([SOURCE[0]]), torch.tensor([SOURCE[1]]))
-            wanted = states(at, torch.full_like(counts, SOURCE[0]), phases)
+            base, source, wanted = asked(at)
             for axes, colour, (name, projections) in zip(row, COLOURS, found.items(), strict=False):
                 after, error = best(projections, base, source, wanted)
                 axes.set_title(f"{name}: {'arrives' if error < 0.1 else f'off by {error:.1f}'}")

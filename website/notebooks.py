@@ -17,6 +17,7 @@ from nbconvert import MarkdownExporter
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 SECONDS = 300
 """After which a cell is given up."""
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -25,8 +26,10 @@ def pages(folder: Path = TUTORIALS) -> dict[str, str | bytes]:
     made: dict[str, str | bytes] = {}
     for path in sorted(folder.glob("*.ipynb")):
         given = {"output_files_dir": f"{path.stem}_files", "unique_key": path.stem}
-        text, resources = MarkdownExporter().from_filename(str(path), resources=given)
-        made[f"{path.stem}.md"] = f"{text}\n\n[This page as a notebook]({path.name}){{ download }}\n"
+        notebook = nbformat.read(path, as_version=4)
+        notebook.metadata["language_info"] = {"name": "python"}  # what its code is coloured as
+        text, resources = MarkdownExporter().from_notebook_node(notebook, resources=given)
+        made[f"{path.stem}.md"] = f"{text}\n\n[This page as a notebook]({path.name})\n"
         made |= resources["outputs"]
     return made
 
@@ -42,9 +45,15 @@ def execute(path: Path) -> nbformat.NotebookNode:
     # `!numsym` in a cell is the command of this environment.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     os.environ.setdefault("WANDB_MODE", "disabled")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", record_timing=False)
         client.execute(cwd=folder)
+    for cell in notebook.cells:  # a bar of progress says nothing once it is full
+        if cell.cell_type == "code":
+            cell.outputs = [
+                one for one in cell.outputs if not (one.get("name") == "stderr" or WIDGET in one.get("data", ()))
+            ]
     return notebook
 
 

@@ -26,12 +26,15 @@ STYLE: Any = {
 
 @contextmanager
 def drawing(**changes: Any) -> Iterator[Any]:
-    """Give `matplotlib.pyplot`, in numsym's style."""
+    """Give `matplotlib.pyplot`, in numsym's style; what was drawn is closed, so a notebook shows it once."""
     import matplotlib.pyplot as plt
 
     style: Any = {**STYLE, **changes}
+    there = set(plt.get_fignums())
     with plt.rc_context(style):
         yield plt
+    for number in set(plt.get_fignums()) - there:
+        plt.close(number)
 
 
 def points(
