@@ -20,13 +20,16 @@ from numsym.programs.prompts import (
 )
 from numsym.programs.ripple_carry import RippleCarry
 from numsym.programs.transforms import TRANSFORMS
+from numsym.programs.written_addition import CUTS, ChunkVocabulary, WrittenAddition
 
 __all__ = [
+    "CUTS",
     "FULL",
     "PROGRAMS",
     "TRANSFORMS",
     "Addition",
     "AdditionVocabulary",
+    "ChunkVocabulary",
     "CountPromptVocabulary",
     "CountingProgram",
     "CountingVocabulary",
@@ -53,6 +56,7 @@ __all__ = [
     "UpDown",
     "UpUp",
     "Vocabulary",
+    "WrittenAddition",
     "exchange",
     "group",
     "state_at",

@@ -12,6 +12,7 @@ from numsym.tasks.modular import ModularAddition
 from numsym.tasks.parity import Parity
 from numsym.tasks.ripple import RippleAddition
 from numsym.tasks.transformed import Mod, Round, Square
+from numsym.tasks.written_addition import WrittenAdditionTask
 
 __all__ = [
     "TASKS",
@@ -32,5 +33,6 @@ __all__ = [
     "SingleObject",
     "Square",
     "Task",
+    "WrittenAdditionTask",
     "load_task",
 ]
