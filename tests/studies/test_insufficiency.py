@@ -8,12 +8,12 @@ from numsym.probes import period_power, spikes_without_classes
 from numsym.studies.insufficiency import MADE, Insufficiency, insufficiency
 
 N = torch.arange(200)[:, None] * 2 * math.pi / 10
-CIRCLE = torch.cat([N.cos(), N.sin()], 1) + 0.3 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+CIRCLE = torch.cat([N.cos(), N.sin()], 1) + 0.1 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
 def found():
-    return insufficiency({"circle": CIRCLE}, numbers=200)
+    return insufficiency({"circle": CIRCLE}, numbers=200, C=100.0)
 
 
 def test_the_construction_has_the_higher_spike_and_no_geometry(found):

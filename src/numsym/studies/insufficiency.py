@@ -90,7 +90,7 @@ class Insufficiency(Result):
                 2, len(self.systems), figsize=(3.5 * len(self.systems), 5), sharey="row", layout="constrained"
             )
             for i, ((name, one), kappa) in enumerate(zip(self.systems.items(), kappas, strict=True)):
-                one.spectrum.draw(grid[0, i], [(T, one.spike(T))], colour=COLOURS[i])
+                one.spectrum.draw(grid[0, i], [(float(T), one.spike(T))], colour=COLOURS[i])
                 grid[0, i].set_title(f"{name}\nspike {one.spike(T):.1f} times the median")
                 ends = [[kappa.value - kappa.low], [kappa.high - kappa.value]]
                 grid[1, i].bar([0], [kappa.value], width=0.5, yerr=ends, color=COLOURS[i], ecolor="0.3")

@@ -161,7 +161,7 @@ def _peaks(one: Route, most: int | None = None) -> str:
 def routes(
     *,
     base: int = 100,
-    cuts: tuple[str, ...] = ROUTES,
+    cuts: tuple[str, ...] = ("one", "left", "right", "left_padded", "right_padded"),
     architectures: tuple[str, ...] = ("transformer", "mamba2"),
     optimisers: tuple[str, ...] = ("muon", "adamw"),
     seeds: int = 3,
