@@ -60,7 +60,9 @@ def test_a_modular_adder_reads_the_tokens_of_its_task():
 
 def test_what_there_is_not_is_refused():
     task = ModularAddition(p=5)
-    with pytest.raises(UnknownNameError, match="unknown architecture 'rnn': choose one of gru, lstm, transformer"):
+    with pytest.raises(
+        UnknownNameError, match="unknown architecture 'rnn': choose one of gated_deltanet, gru, lstm, mamba2, "
+    ):
         build_adder("rnn", TASK)
     with pytest.raises(UnknownNameError, match="unknown kind of modular adder 'E': choose one of A, B, C, D, X, trans"):
         build_modular(task, kind="E")

@@ -6,17 +6,18 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, GPT2Config
 from transformers.utils import ModelOutput
 
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.models.build import check_shape
+from numsym.models.linear_rnns import gated_deltanet_config, mamba2_config
 from numsym.models.modular import ModularTransformer, ModularTransformerConfig
 from numsym.models.modular_linear import KINDS, LinearModularConfig, LinearModularModel
-from numsym.tasks import ModularAddition
+from numsym.tasks import ModularAddition, WrittenAdditionTask
 from numsym.tasks.addition import AdditionTask
 
-ARCHITECTURES = ("transformer", "gru", "lstm")
+ARCHITECTURES = ("transformer", "gru", "lstm", "mamba2", "gated_deltanet")
 
 ModularNetwork = ModularTransformer | LinearModularModel
 
@@ -77,7 +78,7 @@ class TiedRecurrent(nn.Module):
 
 def build_adder(
     architecture: str,
-    task: AdditionTask,
+    task: AdditionTask | WrittenAdditionTask,
     *,
     width: int = 128,
     layers: int = 2,
@@ -85,35 +86,41 @@ def build_adder(
     spread: float | None = None,
     seed: int = 0,
 ) -> nn.Module:
-    """An untrained adder with tied embeddings; the transformer is a Hugging Face GPT-2, which pyvene knows.
+    """An untrained adder with tied embeddings; all but GRU and LSTM are models of Hugging Face.
 
     Args:
-        architecture: "transformer", "gru" or "lstm".
+        architecture: "transformer" (a GPT-2), "gru", "lstm", "mamba2", "gated_deltanet".
         task: its vocabulary and length.
         width: d, of embedding and state.
-        layers: of the transformer.
-        heads: of the transformer.
-        spread: standard deviation of the transformer's initial weights; None is GPT-2's 0.02. Modular addition is
-            learnt far sooner from about width^-0.5.
+        layers: of all but GRU and LSTM, which have one.
+        heads: the same.
+        spread: standard deviation of the initial weights, where there are layers; None is what the architecture has,
+            GPT-2's 0.02 for one. Addition is learnt far sooner from about width^-0.5.
         seed: of the weights; the global generator is left as it was.
 
     Raises:
         UnknownNameError: no such architecture.
     """
     check_name("architecture", architecture, ARCHITECTURES)
-    shape = _gpt2(task, width, layers, heads, 0.02 if spread is None else spread)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        if architecture in ("gru", "lstm"):
+            return TiedRecurrent(architecture, task.vocab_size, width)
         if architecture == "transformer":
-            return GPT2LMHeadModel(GPT2Config(**shape))
-        return TiedRecurrent(architecture, task.vocab_size, width)
+            config: Any = GPT2Config(**_gpt2(task, width), n_layer=layers, n_head=heads)
+        else:
+            shape = {"vocab_size": task.vocab_size, "hidden_size": width, "num_layers": layers, "num_heads": heads}
+            config = {"mamba2": mamba2_config, "gated_deltanet": gated_deltanet_config}[architecture](**shape)
+        config.tie_word_embeddings = True
+        if spread is not None:
+            config.initializer_range = spread
+        return AutoModelForCausalLM.from_config(config)
 
 
-def _gpt2(task: AdditionTask, width: int, layers: int, heads: int, spread: float) -> Mapping[str, Any]:
+def _gpt2(task: AdditionTask | WrittenAdditionTask, width: int) -> Mapping[str, Any]:
     none = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-    size = {"vocab_size": task.vocab_size, "n_positions": 3 * task.digits + 2, "n_embd": width}
-    ends = {"bos_token_id": None, "eos_token_id": None, "tie_word_embeddings": True}
-    return {**none, **size, **ends, "n_layer": layers, "n_head": heads, "initializer_range": spread}
+    size = {"vocab_size": task.vocab_size, "n_positions": task.longest, "n_embd": width}
+    return {**none, **size, "bos_token_id": None, "eos_token_id": None}
 
 
 def number_rows(model: Any, count: int) -> Float[Tensor, "number hidden"]:

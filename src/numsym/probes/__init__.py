@@ -5,7 +5,7 @@ from numsym.probes.helix import HelixFit, helix
 from numsym.probes.inputs import shuffled
 from numsym.probes.perturbations import isolate_numbers, limit_context, swap_numbers, unigram_replace
 from numsym.probes.residue import ResidueResult, residue
-from numsym.probes.separability import Separability, separability
+from numsym.probes.separability import Separability, separability, spikes_without_classes
 from numsym.probes.sources import (
     number_embeddings,
     number_frequencies,
@@ -34,6 +34,7 @@ __all__ = [
     "separability",
     "shuffled",
     "spectrum",
+    "spikes_without_classes",
     "swap_numbers",
     "unigram_replace",
     "word2vec",

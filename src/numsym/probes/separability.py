@@ -155,3 +155,31 @@ def _ridged(
             "singular; give a ridge above 0, such as 1e-9"
         )
     return added, eigenvalues, axes
+
+
+def spikes_without_classes(
+    count: int, T: int, residue: float | int = 1.0, block: float | int = 1.0
+) -> Float[Tensor, "number 1"]:
+    """Embeddings with a spectral spike at period T whose residue classes no linear probe tells apart.
+
+    e(n) = residue * r + block * m with n = r + m T: the first term alone decides the power at the frequencies l/T
+    (m is constant over each block of T numbers), however large the second one makes the scatter within the classes.
+
+    Args:
+        count: how many numbers, from 0; at least 2 T.
+        T: the period.
+        residue: how far neighbouring residues are apart.
+        block: how far neighbouring blocks are.
+
+    Returns:
+        (N, 1) float64.
+
+    Raises:
+        InvalidArgumentError: a number is out of range.
+
+    Source: [F], Theorem 1, insufficiency.
+    """
+    check_at_least("count", count, 4)
+    check_period(T, count, parameter="T")
+    n = torch.arange(count, dtype=torch.float64)
+    return (residue * (n % T) + block * (n // T))[:, None]

@@ -16,13 +16,16 @@ from numsym.programs.prompts import CountPromptVocabulary, PromptCount, Successo
 from numsym.programs.ripple_carry import RippleCarry
 from numsym.programs.sum_prompts import PromptCarry, PromptOperands, PromptSum, SumPromptVocabulary
 from numsym.programs.transforms import TRANSFORMS
+from numsym.programs.written_addition import CUTS, ChunkVocabulary, WrittenAddition
 
 __all__ = [
+    "CUTS",
     "FULL",
     "PROGRAMS",
     "TRANSFORMS",
     "Addition",
     "AdditionVocabulary",
+    "ChunkVocabulary",
     "CountPromptVocabulary",
     "CountingProgram",
     "CountingVocabulary",
@@ -53,6 +56,7 @@ __all__ = [
     "UpDown",
     "UpUp",
     "Vocabulary",
+    "WrittenAddition",
     "exchange",
     "group",
     "state_at",

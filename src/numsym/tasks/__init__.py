@@ -13,6 +13,7 @@ from numsym.tasks.parity import Parity
 from numsym.tasks.ripple import RippleAddition
 from numsym.tasks.successor_prompts import SuccessorPrompts
 from numsym.tasks.transformed import Mod, Round, Square
+from numsym.tasks.written_addition import WrittenAdditionTask
 
 __all__ = [
     "TASKS",
@@ -34,5 +35,6 @@ __all__ = [
     "Square",
     "SuccessorPrompts",
     "Task",
+    "WrittenAdditionTask",
     "load_task",
 ]

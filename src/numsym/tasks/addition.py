@@ -1,5 +1,7 @@
 """The addition tasks of [F]: the same sum in one token or in several, and modular addition."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -8,6 +10,36 @@ from numsym.errors import InvalidArgumentError, check_at_least
 from numsym.programs.addition import Addition, AdditionVocabulary
 from numsym.programs.base import Program, State
 from numsym.tasks.base import TASKS, Task
+
+
+def check_held_out(held_out: int) -> None:
+    """Raise `InvalidArgumentError` unless one pair in `held_out` may be kept out of training."""
+    check_at_least("held_out", held_out, 0)
+    if held_out == 1:
+        raise InvalidArgumentError("held_out=1 is not allowed: every pair would be held out; give 0, or 2 and more")
+
+
+def of_split(pairs: Callable[[int], State], n: int, split: str, held_out: int) -> State:
+    """Draw `n` pairs of a split: those of the other one are drawn anew.
+
+    Which pairs are held out is a mixed-up function of the pair alone: it tells nothing of a digit or of the sum.
+
+    Args:
+        pairs: draws so many pairs, `a` and `b`.
+        n: how many.
+        split: "all", "train" or "held_out".
+        held_out: one pair in so many is held out; 0 is none.
+    """
+    plan = pairs(n)
+    while held_out and split != "all":
+        mixed = (plan["a"] * 0x9E3779B1 + plan["b"] * 0x85EBCA6B) & 0xFFFFFFFF
+        mixed = ((mixed ^ (mixed >> 15)) * 0x2C1B3C6D) & 0xFFFFFFFF
+        wrong = (((mixed ^ (mixed >> 12)) % held_out == 0) != (split == "held_out")).nonzero().flatten()
+        if not len(wrong):
+            break
+        again = pairs(len(wrong))
+        plan = {name: values.index_put((wrong,), again[name]) for name, values in plan.items()}
+    return plan
 
 
 @TASKS.register("addition")
@@ -22,6 +54,7 @@ class AdditionTask(Task):
         base: digits are 0..base-1, one token each.
         digits: tokens a number.
         modular: whether the sum wraps.
+        held_out: one pair in so many is kept out of training; 0 is none.
 
     Raises:
         InvalidArgumentError: base below 2, digits below 1, or numbers beyond 2^62.
@@ -29,16 +62,16 @@ class AdditionTask(Task):
 
     name = "addition"
     programs = ("addition",)
-    has_held_out = False
 
-    def __init__(self, *, base: int = 100, digits: int = 3, modular: bool = False):
+    def __init__(self, *, base: int = 100, digits: int = 3, modular: bool = False, held_out: int = 0):
         check_at_least("base", base, 2)
         check_at_least("digits", digits, 1)
         if base**digits >= 2**61:
             raise InvalidArgumentError(
                 f"digits={digits!r} is not allowed with base={base}: numbers must stay below 2^61 to be added in int64"
             )
-        self.base, self.digits, self.modular = base, digits, modular
+        check_held_out(held_out)
+        self.base, self.digits, self.modular, self.held_out = base, digits, modular, held_out
         self._vocabulary = AdditionVocabulary.build(base)
 
     @property
@@ -46,8 +79,26 @@ class AdditionTask(Task):
         """The tokens; the id of a digit is the digit."""
         return self._vocabulary
 
+    @property
+    def has_held_out(self) -> bool:
+        """Whether pairs are kept out of training."""
+        return self.held_out > 0
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers have a token of their own, from 0."""
+        return self.base
+
+    @property
+    def longest(self) -> int:
+        """The tokens of a trial."""
+        return 3 * self.digits + 2
+
     def draw(self, n: int, split: str, generator: torch.Generator | None) -> State:
         """Pairs of numbers: `{"a": (n,), "b": (n,)}`."""
+        return of_split(lambda count: self._pairs(count, generator), n, split, self.held_out)
+
+    def _pairs(self, n: int, generator: torch.Generator | None) -> State:
         device = torch.device("cpu") if generator is None else generator.device
         size = self.base**self.digits
         a = torch.randint(size, (n,), generator=generator, device=device)

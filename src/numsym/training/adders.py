@@ -1,22 +1,23 @@
 """Training the small adders of the Fourier experiments: AdamW or Muon, fresh trials, the answer's tokens alone."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.run import NO_RUN, NoRun
-from numsym.tasks.addition import AdditionTask
+from numsym.tasks.base import Batch, Task
 from numsym.training.loop import Checks, OnCheck, Record, TrainingLog, fit, kept, title_of
 from numsym.training.optimisers import NAMES, Optimisers, adamw_or_muon, warmed
 
 POOL = 32
 
-Rows = Int[Tensor, "batch pos"]
+TESTED = 1000
+"""Trials of held-out pairs on which an adder is measured."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class AdderTraining:
 
 def train_adder(
     model: nn.Module,
-    task: AdditionTask,
+    task: Task,
     settings: Options[AdderTraining] = None,
     *,
     optimiser: str = "adamw",
@@ -62,8 +63,8 @@ def train_adder(
     """Train on fresh trials by the cross-entropy of the answer's tokens.
 
     A record has `step`, `loss` (nats a token), `accuracy`, the share of trials with every digit right, `digits`, the
-    share of right digits, all over the steps since the last check (at the start: of the first batch); and what
-    `measure` gives.
+    share of right digits, all over the steps since the last check (at the start: of the first batch); `test_accuracy`,
+    the share of right trials among held-out pairs, where the task has some; and what `measure` gives.
 
     Args:
         model: trained in place, and left in evaluation mode.
@@ -88,10 +89,15 @@ def train_adder(
         return warmed(step, 100) * max(0.05, 1 - step / steps)
 
     def make() -> TrainingLog:
-        answers = Answers(task.digits)
+        answers = Answers()
         optimisers = Optimisers(*adamw_or_muon(model, optimiser, rate, decay), schedule=schedule)
-        checks = _checks(model, answers, settings, measure, on_check)
-        batches = _batches(task, settings.batch_size, seed, next(model.parameters()).device)
+        device = next(model.parameters()).device
+        further = [measure] if measure else []
+        if task.has_held_out:
+            trials = task.sample(TESTED, generator=torch.Generator().manual_seed(seed), split="held_out").to(device)
+            further.insert(0, lambda model: {"test_accuracy": right_share(model, trials)})
+        checks = _checks(answers, settings, further, model, on_check)
+        batches = _batches(task, settings.batch_size, seed, device)
         return fit(model, answers, optimisers, batches, steps, checks, clip=1.0, run=run, title=title_of(name))
 
     said = {"task": task.asked(), **asdict(settings), "optimiser": optimiser, "seed": seed, **(asked or {})}
@@ -99,23 +105,17 @@ def train_adder(
 
 
 class Answers:
-    """The loss of the answer's tokens; it gathers how many are right.
+    """The loss of the tokens that follow from those before them, the answer's; it gathers how many are right."""
 
-    Args:
-        digits: tokens of an answer.
-    """
-
-    def __init__(self, digits: int):
-        self.digits = digits
+    def __init__(self) -> None:
         self.right: list[Tensor] = []
 
-    def __call__(self, model: nn.Module, rows: Rows) -> Iterator[Tensor]:
-        """The mean cross-entropy, over trials and tokens."""
-        logits = model(input_ids=rows[:, :-1])["logits"][:, -self.digits :]
-        answer = rows[:, -self.digits :]
-        right = (logits.detach().argmax(-1) == answer).float()
-        self.right.append(torch.stack([right.amin(1).mean(), right.mean()]))
-        yield nn.functional.cross_entropy(logits.flatten(0, 1), answer.flatten())
+    def __call__(self, model: nn.Module, trials: Batch) -> Iterator[Tensor]:
+        """The mean cross-entropy over these tokens."""
+        logits, asked = answered(model, trials)
+        right = (logits.detach().argmax(-1) == trials.input_ids[:, 1:]) & asked
+        self.right.append(torch.stack([(right | ~asked).all(1).float().mean(), right.sum() / asked.sum()]))
+        yield nn.functional.cross_entropy(logits[asked], trials.input_ids[:, 1:][asked])
 
     def taken(self) -> list[float]:
         """The shares of right trials and of right digits since they were taken last."""
@@ -124,23 +124,39 @@ class Answers:
         return means
 
 
+def answered(model: Any, trials: Batch) -> tuple[Float[Tensor, "batch pos token"], Bool[Tensor, "batch pos"]]:
+    """Logits of the tokens after the first one, and which of those are of the answer."""
+    return model(input_ids=trials.input_ids[:, :-1])["logits"], trials.predictable[:, 1:]
+
+
+@torch.no_grad()
+def right_share(model: nn.Module, trials: Batch) -> float:
+    """The share of trials with every token of the answer right, fed the right ones before it."""
+    model.eval()
+    logits, asked = answered(model, trials)
+    return float(((logits.argmax(-1) == trials.input_ids[:, 1:]) | ~asked).all(1).float().mean())
+
+
 def mean(values: list[Tensor]) -> Tensor:
     """Of a list, in its order."""
     return torch.as_tensor(sum(values) / len(values))
 
 
 def _checks(
-    model: nn.Module,
     answers: Answers,
     settings: AdderTraining,
-    further: Callable[[nn.Module], Mapping[str, float | int]] | None,
+    further: Sequence[Callable[[nn.Module], Mapping[str, float | int]]],
+    model: nn.Module,
     on_check: OnCheck | None,
 ) -> Checks:
     marks = {round(i * settings.steps / settings.checks) for i in range(settings.checks + 1)}
 
     def measure(losses: list[Tensor]) -> Record:
         loss, (accuracy, digits) = mean(losses).item(), answers.taken()
-        return {"loss": loss, "accuracy": accuracy, "digits": digits, **(further(model) if further else {})}
+        found: Record = {"loss": loss, "accuracy": accuracy, "digits": digits}
+        for one in further:
+            found |= one(model)
+        return found
 
     def enough(record: Record) -> bool:
         return record["accuracy"] >= settings.stop_at
@@ -148,7 +164,8 @@ def _checks(
     return Checks(marks.__contains__, measure, enough, between=True, on_check=on_check)
 
 
-def _batches(task: AdditionTask, size: int, seed: int, device: torch.device) -> Iterator[Rows]:
+def _batches(task: Task, size: int, seed: int, device: torch.device) -> Iterator[Batch]:
     generator = torch.Generator().manual_seed(seed)
     while True:
-        yield from task.sample(size * POOL, generator=generator).input_ids.to(device).split(size)
+        pool = task.sample(size * POOL, generator=generator, split="train").to(device)
+        yield from (pool.rows(slice(start, start + size)) for start in range(0, size * POOL, size))

@@ -1,0 +1,148 @@
+import json
+import math
+
+import pytest
+import torch
+
+from numsym.errors import InvalidArgumentError
+from numsym.lab.run import Run
+from numsym.models.adders import build_adder, number_rows
+from numsym.probes import residue
+from numsym.results import Mean
+from numsym.studies import routes as study
+from numsym.studies.routes import ROUTES, Periods, Route, Routes, shares, task_of
+from numsym.tasks import AdditionTask
+from numsym.training import AdderTraining
+from numsym.training.adders import Answers
+
+SMALL = {
+    "base": 10, "cuts": ("one", "left"), "architectures": ("gru",), "seeds": 2, "width": 8, "max_period": 3, "folds": 3,
+    "training": AdderTraining(steps=4, checks=2, batch_size=8),
+}  # fmt: skip
+NAMES = [
+    *(("muon", seed, cut) for seed in (0, 1) for cut in ("one", "left")),
+    *((adamw, 0, cut) for adamw in ("adamw", "adamw x2") for cut in ("one", "left")),
+]
+
+
+def test_every_arm_is_trained_and_measured_at_each_check(tmp_path):
+    found = study(**SMALL, run=Run(tmp_path / "run", track=False, quiet=True))
+    assert [(one.optimiser, one.seed, one.cut) for one in found.runs] == NAMES
+    for one in found.runs:
+        longer = 2 if one.optimiser == "adamw x2" else 1
+        assert [record["step"] for record in one.records] == [0, 2 * longer, 4 * longer]
+        for record in one.records:
+            assert {"loss", "accuracy", "test_accuracy", "kappa_2", "kappa_3", "phi_2", "phi_5"} <= set(record)
+    untrained = number_rows(build_adder("gru", task_of("left", 10, 10), width=8, seed=1), 10)
+    start = found.runs[3].records[0]
+    assert start["kappa_3"] == residue(untrained, [3], 3, C=0.01).kappa[3]
+    assert start["phi_5"] == shares(untrained, [5])[5]
+    written = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert Routes.from_dict(written).to_dict() == found.to_dict()
+    assert (tmp_path / "run" / "routes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_row_is_the_mean_over_seeds():
+    found = study(**SMALL, optimisers=("muon",))
+    one, left = found.rows()
+    assert (left["cut"], left["network"], left["optimiser"], left["seeds"]) == ("left", "gru", "muon", 2)
+    values = [run.records[-1]["kappa_2"] for run in found.runs if run.cut == "left"]
+    assert left["kappa_2"] == Mean.of(values)
+    kappa, power, peaks = found.tables().values()
+    assert kappa[0]["T=2"] == str(round(one["kappa_2"].value))
+    assert kappa[0]["right"] == one["test_accuracy"]
+    assert power[1]["phi_2"] == left["phi_2"]
+    assert [(row["cut"], row["seed"]) for row in peaks] == [("one", 0), ("one", 1), ("left", 0), ("left", 1)]
+
+
+def test_it_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
+    whole = study(**SMALL)
+    losses = Answers.__call__
+    calls: list[int] = []
+
+    def killed(self, model, trials):
+        calls.append(1)
+        if len(calls) == 13:  # five losses a network: in the third one
+            raise KeyboardInterrupt
+        return losses(self, model, trials)
+
+    monkeypatch.setattr(Answers, "__call__", killed)
+    with pytest.raises(KeyboardInterrupt), Run(tmp_path / "run", track=False, quiet=True) as run:
+        study(**SMALL, run=run)
+    parts = tmp_path / "run" / "runs"
+    assert sorted(path.name for path in parts.glob("[!.]*")) == ["left_gru_muon_0", "one_gru_muon_0"]
+    again = study(**SMALL, run=Run(tmp_path / "run", track=False, quiet=True))
+    assert len(calls) == 13 + 4 * 5 + 2 * 9  # two networks are kept; the longer two have nine losses
+    assert again.to_dict() == whole.to_dict()
+
+
+def test_the_numbers_that_are_cut_have_twice_as_many_digits_as_a_token():
+    assert isinstance(task_of("one", 100, 5), AdditionTask)
+    for cut in ROUTES[1:]:
+        task = task_of(cut, 1000, 5)
+        assert (task.digits, task.chunk, task.cut, task.numbers, task.held_out) == (6, 3, cut, 1000, 5)
+
+
+def test_the_share_of_a_pure_wave_is_one_at_its_period_and_its_multiples():
+    n = torch.arange(60)[:, None].double()
+    found = shares((2 * math.pi * n / 5).cos() + 3, [2, 3, 5, 10, 15])
+    assert found == pytest.approx({2: 0, 3: 0, 5: 1, 10: 1, 15: 1}, abs=1e-12)
+
+
+def test_noise_has_the_share_of_its_frequencies():
+    noise = torch.randn(100, 4000, generator=torch.Generator().manual_seed(0))
+    for T, share in shares(noise, [2, 5, 50]).items():
+        assert share == pytest.approx((T - 1) / 99, rel=0.1)
+
+
+def test_power_and_kappa_are_measured_at_longer_periods_too():
+    assert Periods(24, 4, 4, 0.01).probed == [2, 3, 4]
+    assert Periods(24, 4, 4, 0.01).powers == [2, 3, 4, 6, 8, 12]
+    assert Periods(100, 10, 10, 0.01).long == [20, 25]  # of a residue mod 50 there are only two numbers
+    assert Periods(1000, 10, 10, 0.01).long == [20, 25, 50, 100, 125, 200, 250]
+    wave = torch.arange(100)[:, None] * 2 * math.pi / 20
+    model = torch.nn.Embedding.from_pretrained(torch.cat([wave.cos(), wave.sin()], 1))
+    model.get_input_embeddings = lambda: model
+    found = Periods(100, 10, 10, 1.0).of(model)
+    assert found["kappa_20"] > 90 > 50 > found["kappa_25"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cuts": ("middle",)}, "unknown cut 'middle': choose one of left"),
+        ({"architectures": ("rnn",)}, "unknown architecture 'rnn': choose one of gated_deltanet, gru, lstm"),
+        ({"optimisers": ("sgd",)}, "unknown optimiser 'sgd': choose one of adamw, muon"),
+        ({"optimisers": ()}, "number of optimisers=0 is not allowed"),
+        ({"base": 24}, "base=24 is not allowed: numbers are cut by decimal digits; 10, 100 or 1000"),
+        ({"held_out": 1}, "held_out=1 is not allowed"),
+        ({"seeds": 0}, "seeds=0 is not allowed"),
+        ({"max_period": 1}, "max_period=1 is not allowed"),
+        ({"max_period": 4}, "folds=3 is not allowed with period 4: of 10 numbers a residue has only 2"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_work(options, message, monkeypatch):
+    monkeypatch.setattr("numsym.training.adders.fit", None)
+    with pytest.raises(InvalidArgumentError, match=message):
+        study(**{**SMALL, **options})
+
+
+def test_the_figure_has_a_row_a_network_and_a_point_a_seed():
+    records = [{"step": s, "kappa_2": 1.0, "kappa_10": 2.0, "test_accuracy": 0.5} for s in (0, 5)]
+    runs = [Route(cut, "gru", "muon", seed, records, []) for cut in ("one", "left") for seed in (0, 1)]
+    figure = Routes(100, [*runs, Route("one", "lstm", "muon", 0, records, [])]).figure()
+    first = figure.axes[0]
+    assert len(figure.axes) == 6
+    assert first.get_title() == "gru, muon"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "left"]
+    assert len(first.lines) == 4 + 1
+    assert first.lines[0].get_color() == first.lines[1].get_color() != first.lines[2].get_color()
+    assert list(figure.axes[1].lines[0].get_ydata()) == [2.0, 2.0]
+
+
+def test_the_peaks_are_named():
+    last = {"step": 0, "loss": 1.0, "test_accuracy": 0.0, "kappa_2": 3.0, "phi_2": 0.1}
+    found = Routes(
+        10, [Route("one", "gru", "adamw", 0, [last], [(2.5, 3.04)]), Route("left", "gru", "adamw", 0, [last], [])]
+    )
+    assert [row["period (x median)"] for row in found.tables()["peaks of the spectrum"]] == ["2.5 (3.0)", "none"]
