@@ -101,9 +101,10 @@ def test_power_and_kappa_are_measured_at_longer_periods_too():
     assert Periods(100, 10, 10, 0.01).long == [20, 25]  # of a residue mod 50 there are only two numbers
     assert Periods(1000, 10, 10, 0.01).long == [20, 25, 50, 100, 125, 200, 250]
     wave = torch.arange(100)[:, None] * 2 * math.pi / 20
-    model = torch.nn.Embedding.from_pretrained(torch.cat([wave.cos(), wave.sin()], 1))
+    noise = 0.01 * torch.randn(100, 2, generator=torch.Generator().manual_seed(0))  # no two numbers have one row
+    model = torch.nn.Embedding.from_pretrained(torch.cat([wave.cos(), wave.sin()], 1) + noise)
     model.get_input_embeddings = lambda: model
-    found = Periods(100, 10, 10, 1.0).of(model)
+    found = Periods(100, 10, 10, 100.0).of(model)
     assert found["kappa_20"] > 90 > 50 > found["kappa_25"]
 
 

@@ -67,7 +67,7 @@ def norm(model):
 
 
 def test_shares_are_over_the_steps_since_the_last_check():
-    answers = Answers(2)
+    answers = Answers()
     answers.right += [torch.tensor([0.0, 0.5]), torch.tensor([1.0, 1.0])]
     assert answers.taken() == [0.5, 0.75]
     answers.right += [torch.tensor([0.0, 0.0])]
