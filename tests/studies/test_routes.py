@@ -105,7 +105,7 @@ def test_power_and_kappa_are_measured_at_longer_periods_too():
     model = torch.nn.Embedding.from_pretrained(torch.cat([wave.cos(), wave.sin()], 1) + noise)
     model.get_input_embeddings = lambda: model
     found = Periods(100, 10, 10, 100.0).of(model)
-    assert found["kappa_20"] > 90 > 50 > found["kappa_25"]
+    assert found["kappa_20"] > 75 > 50 > found["kappa_25"]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ class Routes(Result):
             last = [one.records[-1] for one in group]
             measured = [key for key in last[0] if key not in ("step", "loss", "digits", "accuracy")]
             means: dict[str, Mean] = {key: Mean.of([float(one[key]) for one in last]) for key in measured}
-            named = {"cut": cut, "network": architecture, "optimiser": optimiser, "seeds": len(group)}
+            named: dict[str, Any] = {"cut": cut, "network": architecture, "optimiser": optimiser, "seeds": len(group)}
             rows.append({**named, "steps": last[0]["step"], **means})
         return rows
 
