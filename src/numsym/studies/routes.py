@@ -105,10 +105,11 @@ class Routes(Result):
         """Kappa in whole numbers with what is learned, the power at the periods of decimal numbers, and the peaks."""
         kappa, power, peaks = [], [], []
         for row, group in zip(self.rows(), self.groups().values(), strict=True):
-            named = {key: row[key] for key in ("cut", "network", "optimiser")}
-            found = {key.replace("kappa_", "T="): row[key] for key in row if key.startswith("kappa_")}
-            kappa.append({**named, "right": row["test_accuracy"], **{T: str(round(k.value)) for T, k in found.items()}})
-            shown = {key: row[key] for key in ("phi_2", "phi_5", "phi_10") if key in row}
+            named: dict[str, Any] = {key: row[key] for key in ("cut", "network", "optimiser")}
+            found = {key: str(round(mean.value)) for key, mean in row.items() if key.startswith("kappa_")}
+            told: dict[str, Any] = {key.replace("kappa_", "T="): text for key, text in found.items()}
+            kappa.append({**named, "right": row["test_accuracy"], **told})
+            shown: dict[str, Any] = {key: row[key] for key in ("phi_2", "phi_5", "phi_10") if key in row}
             power.append({**named, "seeds": row["seeds"], "steps": row["steps"], **shown})
             peaks += [{**named, "seed": one.seed, "period (x median)": _peaks(one, 4)} for one in group]
         return {self.title: kappa, "shares of power": power, "peaks of the spectrum": peaks}
