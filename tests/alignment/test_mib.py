@@ -28,7 +28,7 @@ FOLDER = "arithmetic_LlamaForCausalLM_ones_carry"
 @pytest.fixture(scope="module")
 def aligned():
     """From a function's name: an alignment of a small Llama, 32 wide."""
-    task = AdditionPrompts(tokenizer=EXAMPLE["own_tokenizer"](), largest=4, shots=1)
+    task = AdditionPrompts(tokenizer=EXAMPLE["own_tokenizer"](), largest=4, shots=1, only_right=False)
     model = load(SMALL["small"]("llama"))
 
     def build(function, site="block_output:1"):
