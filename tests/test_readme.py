@@ -1,4 +1,4 @@
-"""What readers see is run: every Python block and command of the README, and every example."""
+"""What readers see is run: every Python block and command of the README and of two how-tos, and every example."""
 
 import os
 import re
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "docs" / "howto" / "pyvene.md", ROOT / "docs" / "howto" / "command.md"]
+README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"][1:]  # the first with what it prints
 COMMANDS = [
@@ -42,7 +43,7 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
 
 def test_the_readme_prints_what_stands_below_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code, shown = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL).groups()
+    code, shown = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGES[0].read_text(), re.DOTALL).groups()
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
     printed = capsys.readouterr().out
     number = r"\d+\.\d"
