@@ -32,10 +32,13 @@ def run(config: DictConfig) -> None:
     with refusals(folder):
         plain = recipes.plain(config)
 
-        def start(config: Mapping[str, Any], folder: Path) -> None:
-            run_study(config["experiment"]["name"], config, folder)
+        swept = HydraConfig.get().mode is RunMode.MULTIRUN
+        group = "/".join(Path(HydraConfig.get().sweep.dir).parts[-3:]) if swept else None
 
-        if HydraConfig.get().mode is RunMode.MULTIRUN:
+        def start(config: Mapping[str, Any], folder: Path) -> None:
+            run_study(config["experiment"]["name"], config, folder, group)
+
+        if swept:
             done = sweeps.member(plain, folder, start) == "found"
         elif done := finished(folder, plain):
             pass

@@ -80,6 +80,7 @@ class Run(NoRun):
         config: the resolved configuration, where a command runs; its `folder` entry does not count as part of it.
         track: whether Weights & Biases follows the run; `config["wandb"]` may name project, entity, name and tags.
         quiet: whether nothing is printed.
+        group, job_type: under which Weights & Biases shows it beside others: a sweep's folder, the study's name.
 
     Raises:
         RunFolderError: when it is first used: the folder holds a run with another configuration or begun with other
@@ -98,9 +99,12 @@ class Run(NoRun):
         config: Mapping[str, Any] | None = None,
         track: bool = True,
         quiet: bool = False,
+        group: str | None = None,
+        job_type: str | None = None,
     ):
         self.path, self.config, self.quiet = Path(path), config, quiet
         self._track, self._prefix = track, ""
+        self._shown_with = {"group": group, "job_type": job_type}
         self._open, self._notes = False, dict[str, Any]()
         self._closing = ExitStack()
         self._tracker: Tracker | None = None
@@ -178,7 +182,7 @@ class Run(NoRun):
         root = self._root
         if root._tracker is None:
             config = root.config or {}
-            options = dict(config.get("wandb") or {})
+            options = {**root._shown_with, **(config.get("wandb") or {})}
             root._tracker = Tracker(root.path, config, **options, disabled=not root._track)
         return root._tracker
 
@@ -289,9 +293,12 @@ class Run(NoRun):
         said = {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()}
         page.write_of(self.path, result, said, {f"{name}.png": name.replace("_", " ") for name in figures})
         write_json(self.path / RESULTS, said)
+        # Last: what is found is written, whatever becomes of its tracking.
         self.tracker.table("results", rows)
         for name in figures:
             self.tracker.image(name, self.path / f"{name}.png")
+        if (self.path / page.PAGE).exists():
+            self.tracker.artifact(self.path / page.PAGE, name="report", kind="report")
 
 
 class _Tracked(Stage):

@@ -26,7 +26,7 @@ def load_plugins(names: Sequence[str]) -> None:
             raise InvalidArgumentError(f"plugins={name!r} is not allowed: it cannot be imported ({error})") from error
 
 
-def run_study(name: str, config: Mapping[str, Any], folder: Path) -> Any:
+def run_study(name: str, config: Mapping[str, Any], folder: Path, group: str | None = None) -> Any:
     """Run a study of the command, or go on with it, in its folder.
 
     It is first called with models that are not trained, and ended where its work would begin: so a wrong argument is
@@ -36,11 +36,12 @@ def run_study(name: str, config: Mapping[str, Any], folder: Path) -> Any:
         name: of the study.
         config: composed and resolved.
         folder: of the run.
+        group: the sweep that it is a member of, for Weights & Biases.
     """
     load_plugins(config.get("plugins") or ())
     study = STUDIES[name]
     rehearse(study, **Given(config, Rehearsal(), rehearsal=True).arguments(study))
-    run = Run(folder, config=config)
+    run = Run(folder, config=config, group=group, job_type=name)
     try:
         run.open()
         return study(**Given(config, run).arguments(study), run=run)
