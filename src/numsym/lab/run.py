@@ -297,7 +297,8 @@ class Run(NoRun):
         self.tracker.table("results", rows)
         for name in figures:
             self.tracker.image(name, self.path / f"{name}.png")
-        self.tracker.artifact(self.path / page.PAGE, name="report", kind="report")
+        if (self.path / page.PAGE).exists():
+            self.tracker.artifact(self.path / page.PAGE, name="report", kind="report")
 
 
 class _Tracked(Stage):
