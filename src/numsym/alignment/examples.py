@@ -1,6 +1,6 @@
 """Interchange trials in words: base, source, what the program says follows, what the network says, where they part."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Int
 from torch import Tensor
@@ -24,6 +24,7 @@ class Example:
         network: the same with the tokens that the network says, each after those that the program says, where they are
             predictable.
         differs: where the two first part, in words; `None` if they do not.
+        tokens: the same four, "base", "source", "program" and "network", token by token.
     """
 
     base: str
@@ -34,6 +35,7 @@ class Example:
     program: str
     network: str
     differs: str | None
+    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def right(self) -> bool:
@@ -77,6 +79,15 @@ def _example(task: Task, program: Program, pairs: Pairs, row: int, said: Int[Ten
         program=task.text(tokens[at + 1 :]),
         network=task.text(said[at + 1 :]),
         differs=_first_difference(task, tokens[at + 1 :], said[at + 1 :]),
+        tokens={
+            name: tuple(text for one in ids if (text := task.text(one[None])))
+            for name, ids in (
+                ("base", tokens[: at + 1]),
+                ("source", pairs.source_ids[row, : source_at + 1]),
+                ("program", tokens[at + 1 :]),
+                ("network", said[at + 1 :]),
+            )
+        },
     )
 
 
