@@ -79,16 +79,27 @@ def _example(task: Task, program: Program, pairs: Pairs, row: int, said: Int[Ten
         program=task.text(tokens[at + 1 :]),
         network=task.text(said[at + 1 :]),
         differs=_first_difference(task, tokens[at + 1 :], said[at + 1 :]),
-        tokens={
-            name: tuple(text for one in ids if (text := task.text(one[None])))
-            for name, ids in (
-                ("base", tokens[: at + 1]),
-                ("source", pairs.source_ids[row, : source_at + 1]),
-                ("program", tokens[at + 1 :]),
-                ("network", said[at + 1 :]),
-            )
-        },
+        tokens=_one_by_one(
+            task, tokens[: at + 1], pairs.source_ids[row, : source_at + 1], tokens[at + 1 :], said[at + 1 :]
+        ),
     )
+
+
+def _one_by_one(
+    task: Task,
+    base: Int[Tensor, "pos"],
+    source: Int[Tensor, "other"],
+    program: Int[Tensor, "after"],
+    network: Int[Tensor, "after"],
+) -> dict[str, tuple[str, ...]]:
+    """Each of them token by token, without padding; of the network as many as the program says."""
+    pad = task.vocabulary.pad
+    last = int((program != pad).sum())
+    parts = {"base": base[base != pad], "source": source[source != pad], "program": program[:last]}
+    return {
+        name: tuple(task.text(one[None]) or "nothing" for one in ids)
+        for name, ids in {**parts, "network": network[:last]}.items()
+    }
 
 
 def _at(state: State, row: int) -> dict[str, int]:

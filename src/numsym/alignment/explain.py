@@ -185,7 +185,7 @@ def explain(
             measured=Measurement.of(right[unseen], drawn.rows(unseen)),
             crossed=crossed(right, drawn, program),
             divergence=Divergence.of(*moved),
-            geometry=Geometry.of(*moved, _labels(program, drawn)),
+            geometry=Geometry.of(*moved, _labels(program, drawn, len(moved[0]) // len(drawn))),
             examples=in_words(result, task, chosen) if len(chosen) else (),
         )
 
@@ -217,13 +217,14 @@ def exchanged_states(
     return result.intervention(base.clone(), source, subspaces).detach(), torch.cat([base, source])
 
 
-def _labels(program: Program, pairs: Pairs) -> list[dict[str, str]]:
-    """For each base, then for each source, what the program's variables are there; what is exchanged comes first."""
+def _labels(program: Program, pairs: Pairs, places: int) -> list[dict[str, str]]:
+    """For each base state, then for each source state, what the program's variables are; what is exchanged first."""
     exchanged = {name for one in pairs.variables for name in program.block(one)}
     names = sorted(program.variables, key=lambda one: one not in exchanged)
     return [
         {name: program.word(name, int(values[name][row])) for name in names}
         for values in ({n: s.cpu() for n, s in state.items()} for state in (pairs.base_state, pairs.source_state))
+        for _ in range(places)
         for row in range(len(pairs))
     ]
 

@@ -187,7 +187,7 @@ def heatmap(rows: Sequence[Row], *, x: str, y: str, value: str = "percent") -> "
             ),
             tooltip=_shown(rows),
         )
-        .properties(height=max(60, MAP * len(down)))
+        .properties(height=max(130, MAP * len(down)))
     )
 
 
