@@ -108,7 +108,7 @@ class Routes(Result):
             named = {key: row[key] for key in ("cut", "network", "optimiser")}
             found = {key.replace("kappa_", "T="): row[key] for key in row if key.startswith("kappa_")}
             kappa.append({**named, "right": row["test_accuracy"], **{T: str(round(k.value)) for T, k in found.items()}})
-            shown = {key: row[key] for key in ("phi_2", "phi_5", "phi_10") if key in row}
+            shown: dict[str, Any] = {key: row[key] for key in ("phi_2", "phi_5", "phi_10") if key in row}
             power.append({**named, "seeds": row["seeds"], "steps": row["steps"], **shown})
             peaks += [{**named, "seed": one.seed, "period (x median)": _peaks(one, 4)} for one in group]
         return {self.title: kappa, "shares of power": power, "peaks of the spectrum": peaks}
