@@ -13,10 +13,19 @@ ROWS = [
 CELLS = [{"source": s, "base": b, **charts.percent(Share.of_counts(s, 10))} for b in (1, 2) for s in (10, 9, 2)]
 COURSE = [{"stage": name, "step": step, "IIA": 10.0 * step} for name in ("das", "laf") for step in (1, 2)]
 
+
+def only(made):
+    (chart,) = made.values()
+    return chart
+
+
+STATES = [{"first": 1.0, "second": float(i), "count": str(i), "phase": "response"} for i in (10, 9)]
 MADE = {
     "beside_controls": lambda: charts.beside_controls(ROWS, "recipe"),
     "by_group": lambda: charts.by_group({"das": {1: ROWS[0]["iia"], 2: ROWS[1]["iia"]}}, [2], x="number of the base"),
     "course": lambda: charts.course(COURSE, y="IIA"),
+    "plane": lambda: only(charts.plane(STATES, [{"first": 1.0, "second": 0.5, "share": 0.9}], [0.6, 0.4])),
+    "along": lambda: only(charts.along([3.0, 1.0], [0.0, 1.0])),
     "heatmap": lambda: charts.heatmap(CELLS, x="source", y="base"),
 }
 
@@ -25,8 +34,8 @@ MADE = {
 def test_vega_lite_draws_every_number(name):
     spec = MADE[name]().to_dict()  # which checks it against Vega-Lite's schema
     drawn = vl_convert.vegalite_to_svg(spec)
-    marks = drawn.count('aria-roledescription="point"') + drawn.count('aria-roledescription="rect mark"')
-    wanted = {"beside_controls": 4, "by_group": 2, "course": 4, "heatmap": 6}[name]
+    marks = sum(drawn.count(f'aria-roledescription="{kind}"') for kind in ("point", "rect mark", "bar"))
+    wanted = {"beside_controls": 4, "by_group": 2, "course": 4, "heatmap": 6, "plane": 3, "along": 4}[name]
     assert marks == wanted
     assert drawn.count("NaN") == 0
 
@@ -40,6 +49,11 @@ def test_a_map_keeps_the_order_of_words_and_sorts_numbers():
     assert spec["encoding"]["x"]["sort"] == [2, 9, 10]
     words = charts.heatmap([{"site": s, "at": 1, "percent": 1.0} for s in ("b:1", "b:0")], x="at", y="site").to_dict()
     assert words["encoding"]["y"]["sort"] == ["b:1", "b:0"]
+
+
+def test_numbers_in_a_legend_stand_in_their_order():
+    spec = MADE["plane"]().to_dict()
+    assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["9", "10"]
 
 
 def test_held_out_numbers_have_a_mark_of_their_own():

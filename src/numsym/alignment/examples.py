@@ -1,6 +1,6 @@
 """Interchange trials in words: base, source, what the program says follows, what the network says, where they part."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Int
 from torch import Tensor
@@ -24,6 +24,7 @@ class Example:
         network: the same with the tokens that the network says, each after those that the program says, where they are
             predictable.
         differs: where the two first part, in words; `None` if they do not.
+        tokens: the same four, "base", "source", "program" and "network", token by token.
     """
 
     base: str
@@ -34,6 +35,7 @@ class Example:
     program: str
     network: str
     differs: str | None
+    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def right(self) -> bool:
@@ -77,7 +79,27 @@ def _example(task: Task, program: Program, pairs: Pairs, row: int, said: Int[Ten
         program=task.text(tokens[at + 1 :]),
         network=task.text(said[at + 1 :]),
         differs=_first_difference(task, tokens[at + 1 :], said[at + 1 :]),
+        tokens=_one_by_one(
+            task, tokens[: at + 1], pairs.source_ids[row, : source_at + 1], tokens[at + 1 :], said[at + 1 :]
+        ),
     )
+
+
+def _one_by_one(
+    task: Task,
+    base: Int[Tensor, "pos"],
+    source: Int[Tensor, "other"],
+    program: Int[Tensor, "after"],
+    network: Int[Tensor, "after"],
+) -> dict[str, tuple[str, ...]]:
+    """Each of them token by token, without padding; of the network as many as the program says."""
+    pad = task.vocabulary.pad
+    last = int((program != pad).sum())
+    parts = {"base": base[base != pad], "source": source[source != pad], "program": program[:last]}
+    return {
+        name: tuple(task.text(one[None]) or "nothing" for one in ids)
+        for name, ids in {**parts, "network": network[:last]}.items()
+    }
 
 
 def _at(state: State, row: int) -> dict[str, int]:

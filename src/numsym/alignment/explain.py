@@ -17,16 +17,19 @@ from numsym.alignment.divergence import Divergence
 from numsym.alignment.engines.choice import right_of
 from numsym.alignment.examples import Example, in_words
 from numsym.alignment.explained import explained
+from numsym.alignment.geometry import Geometry
 from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.alignment.result import AlignmentResult, Measurement
 from numsym.errors import InvalidArgumentError, Options, check_at_least, options_of
+from numsym.figures import charts
 from numsym.programs import Program
 from numsym.results import Result
 from numsym.shares import Share, shares_by
 from numsym.tasks import Task
 
 if TYPE_CHECKING:
+    from altair import TopLevelMixin
     from matplotlib.figure import Figure
 
 Crossed = dict[tuple[str, str], Share]
@@ -60,6 +63,7 @@ class Explanation(Result):
         crossed: for each variable of the program (those that are not exchanged first), IIA by its value at base and
             source; pairs that were trained on count here, since of some values a small task has no others.
         divergence: of the exchanged states.
+        geometry: where the exchange moves states; `None` in explanations that are older.
         examples: trials in words, one of each way to be wrong and some that are right.
     """
 
@@ -73,6 +77,7 @@ class Explanation(Result):
     crossed: dict[str, Crossed]
     divergence: Divergence
     examples: tuple[Example, ...]
+    geometry: Geometry | None = None
 
     name: ClassVar[str] = "explanation"
     notes: ClassVar[str] = NOTES
@@ -108,8 +113,21 @@ class Explanation(Result):
         made = {f"{self.title}, by {name} of the base (down) and of the source": _grid(cells) for name, cells in
                 self.crossed.items()}  # fmt: skip
         made["all pairs"] = [{"IIA": self.measured.iia, **self.divergence.row()}]
-        rows = [vars(example) for example in self.examples]
+        rows = [{k: v for k, v in vars(example).items() if k != "tokens"} for example in self.examples]
         return made | ({"examples": rows} if rows else {})
+
+    def charts(self) -> "dict[str, TopLevelMixin]":
+        """A map for each variable, and where the exchange moves states."""
+        made: dict[str, TopLevelMixin] = {}
+        for name, cells in self.crossed.items():
+            down, across = f"{name} of the base", f"{name} of the source"
+            rows = [{across: s, down: b, **charts.percent(share)} for (b, s), share in cells.items()]
+            made[f"IIA by {name} at the base and at the source"] = charts.heatmap(rows, x=across, y=down)
+        if self.geometry is not None:
+            where = self.geometry
+            made |= charts.plane(where.states, where.directions, where.variance)
+            made |= charts.along(where.natural, where.change)
+        return made
 
     def figure(self) -> "Figure":
         """A grid for each variable; below, by count, difference and position."""
@@ -156,6 +174,7 @@ def explain(
     with frozen(result.model):
         right = right_of(result, drawn, engine)
         chosen = drawn.rows(picked(right, drawn, program, examples))
+        moved = exchanged_states(result, drawn)
         return Explanation(
             task=result.task,
             program=result.program,
@@ -165,7 +184,8 @@ def explain(
             site=str(result.site),
             measured=Measurement.of(right[unseen], drawn.rows(unseen)),
             crossed=crossed(right, drawn, program),
-            divergence=diverging(result, drawn),
+            divergence=Divergence.of(*moved),
+            geometry=Geometry.of(*moved, _labels(program, drawn, len(moved[0]) // len(drawn))),
             examples=in_words(result, task, chosen) if len(chosen) else (),
         )
 
@@ -197,9 +217,16 @@ def exchanged_states(
     return result.intervention(base.clone(), source, subspaces).detach(), torch.cat([base, source])
 
 
-def diverging(result: AlignmentResult, pairs: Pairs) -> Divergence:
-    """How far the exchanged states of some pairs lie from the pairs' own states."""
-    return Divergence.of(*exchanged_states(result, pairs))
+def _labels(program: Program, pairs: Pairs, places: int) -> list[dict[str, str]]:
+    """For each base state, then for each source state, what the program's variables are; what is exchanged first."""
+    exchanged = {name for one in pairs.variables for name in program.block(one)}
+    names = sorted(program.variables, key=lambda one: one not in exchanged)
+    return [
+        {name: program.word(name, int(values[name][row])) for name in names}
+        for values in ({n: s.cpu() for n, s in state.items()} for state in (pairs.base_state, pairs.source_state))
+        for _ in range(places)
+        for row in range(len(pairs))
+    ]
 
 
 def crossed(right: Bool[Tensor, "batch"], pairs: Pairs, program: Program) -> dict[str, Crossed]:

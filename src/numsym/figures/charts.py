@@ -187,5 +187,80 @@ def heatmap(rows: Sequence[Row], *, x: str, y: str, value: str = "percent") -> "
             ),
             tooltip=_shown(rows),
         )
-        .properties(height=max(60, MAP * len(down)))
+        .properties(height=max(130, MAP * len(down)))
     )
+
+
+def plane(states: Sequence[Row], directions: Sequence[Row], variance: Sequence[float]) -> "dict[str, TopLevelMixin]":
+    """States in their first two principal components, by a program's variables there, and an edit's directions.
+
+    Args:
+        states: `first` and `second`, then each variable in words; the first variable gives the colour, the second the
+            shape.
+        directions: `first`, `second` and `share`, from the states' mean.
+        variance: the share of the variance in each component.
+    """
+    import altair as alt
+
+    names = [name for name in states[0] if name not in ("first", "second")]
+    rows = [{**row, "first": round(row["first"], 4), "second": round(row["second"], 4)} for row in states]
+    looks: dict[str, Any] = {}
+    for name, channel, kind in zip(names, ("color", "shape"), (alt.Color, alt.Shape), strict=False):
+        values = sorted({row[name] for row in rows}, key=_in_order)
+        legend = alt.Legend(orient="bottom", columns=6, title=name)
+        many = {"scheme": "viridis"} if len(values) > len(COLOURS) else {"range": list(COLOURS[: len(values)])}
+        scale = alt.Scale(domain=values, **(many if channel == "color" else {}))
+        looks[channel] = kind(f"{name}:N", scale=scale, legend=legend)
+    titles = [f"component {i + 1} ({100 * one:.0f} % of the variance)" for i, one in enumerate(variance[:2])]
+    x = alt.X("first:Q", title=titles[0], scale=alt.Scale(zero=False))
+    y = alt.Y("second:Q", title=titles[-1], scale=alt.Scale(zero=False))
+    points = alt.Chart(_data(rows)).mark_point(filled=True, size=45, opacity=0.85)
+    points = points.encode(x=x, y=y, tooltip=_shown(rows), **looks)
+    arrows = [
+        {
+            "direction": f"{i + 1}, with {100 * one['share']:.0f} % of the change",
+            **{name: round(one[name], 4) for name in ("first", "second")},
+        }
+        for i, one in enumerate(directions)
+    ]
+    base = alt.Chart(_data(arrows)).encode(x="first:Q", y="second:Q", tooltip=_shown(arrows))
+    lines = base.mark_rule(strokeWidth=2.5, color="currentColor").encode(x2=alt.datum(0), y2=alt.datum(0))
+    heads = base.mark_point(shape="diamond", filled=True, size=70, color="currentColor", opacity=1)
+    drawn: Any = alt.layer(points, lines, heads, data=_data(rows)).resolve_scale(shape="independent")
+    caption = "Natural states, and the directions in which the exchange moves them most (bars from the mean)"
+    return {caption: drawn.properties(height=LINE + 60)}
+
+
+def along(natural: Sequence[float], change: Sequence[float]) -> "dict[str, TopLevelMixin]":
+    """How far an exchange moves states along each principal component, beside how far natural states spread there.
+
+    Args:
+        natural: the standard deviation of natural states along each component.
+        change: the root mean square of the change.
+    """
+    import altair as alt
+
+    what = ("natural states, standard deviation", "exchange, root mean square")
+    rows = [
+        {"component": i + 1, "of": name, "size": round(value, 4)}
+        for name, values in zip(what, (natural, change), strict=True)
+        for i, value in enumerate(values)
+    ]
+    chart = (
+        alt.Chart(_data(rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("component:O", title="principal component", axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("of:N", sort=list(what)),
+            y=alt.Y("size:Q", title="size, in units of the state"),
+            color=_coloured("of", what)["color"],
+            tooltip=_shown(rows),
+        )
+        .properties(height=LINE)
+    )
+    return {"The exchange against the natural spread": chart}
+
+
+def _in_order(word: str) -> tuple[int, float, str]:
+    """Numbers by their size, then words."""
+    return (0, float(word), "") if word.lstrip("-").isdigit() else (1, 0.0, word)

@@ -1,7 +1,6 @@
 """The page in a real Chromium: every chart is drawn, nothing complains, pointer and keyboard find the numbers."""
 
 import json
-import re
 import shutil
 
 import pytest
@@ -88,7 +87,8 @@ def test_the_number_under_the_pointer_is_shown(opened, finished):
     mark.hover()
     tip = page.locator("#vg-tooltip-element.visible")
     tip.wait_for()
-    shown = dict(re.findall(r"(\w+):\t([^\n\t]+)", tip.inner_text()))
+    keys, values = (tip.locator(f"td.{kind}").all_inner_texts() for kind in ("key", "value"))
+    shown = dict(zip([key.strip(": ") for key in keys], values, strict=True))
     wanted = [row for row in numbers(page, chart) if row["measure"] == shown["measure"]]
     assert float(shown["percent"]) in [row["percent"] for row in wanted]
 
@@ -107,6 +107,19 @@ def test_the_keyboard_walks_through_the_marks_and_says_their_numbers(opened, fin
     assert all("percent" in one for one in heard)
     page.keyboard.press("Escape")
     assert said.text_content() == ""
+
+
+def test_trials_are_chosen_from_a_list(opened, finished):
+    page, _ = opened(finished / "report.html")
+    choice = page.locator(".choice").first
+    shown = page.locator(".trials").first.locator(".trial:visible")
+    assert shown.count() == 1
+    before = shown.inner_text()
+    choice.focus()
+    page.keyboard.press("ArrowDown")
+    assert shown.count() == 1
+    assert shown.inner_text() != before
+    assert page.locator("label[for=t0-choice]").is_visible()
 
 
 def test_without_a_pointer_the_numbers_are_a_table(opened, finished):

@@ -1,6 +1,7 @@
 import json
+from dataclasses import replace
 
-from numsym.lab.report.told import FILE, Told, told
+from numsym.lab.report.told import FILE, Told, explainable, told
 from numsym.shares import Share
 from numsym.studies.align import Alignments
 
@@ -16,7 +17,14 @@ def test_rows_come_back_with_their_intervals(finished):
 def test_a_result_that_was_read_again_says_the_same(finished):
     read = Alignments.from_dict(json.loads((finished / "results.json").read_text()))
     written = json.loads((finished / FILE).read_text())
-    assert json.loads(json.dumps(told(read, {}))) == {**written, "pictures": {}}
+    assert json.loads(json.dumps(told(read, {}))) == {**written, "pictures": {}, "inside": []}
+
+
+def test_alignments_are_found_wherever_they_lie_in_a_result(finished):
+    one = Alignments.from_dict(json.loads((finished / "results.json").read_text()))
+    assert explainable(one) == []  # read without their model
+    known = {name: replace(a, model=1, explainer=2) for name, a in one.alignments.items()}
+    assert [name for name, _ in explainable(Alignments(known))] == ["das", "laf"]
 
 
 def test_findings_say_whether_controls_are_beaten(finished):

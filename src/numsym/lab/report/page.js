@@ -35,6 +35,14 @@ function walk(place) {
   place.addEventListener("blur", leave);
 }
 
+// Of the example trials the one that is chosen is shown.
+for (const choice of document.querySelectorAll(".choice")) {
+  const panels = [...choice.parentElement.querySelectorAll(".trial")];
+  const show = () => panels.forEach((panel, i) => { panel.hidden = String(i) !== choice.value; });
+  choice.addEventListener("change", show);
+  show();
+}
+
 const draw = async (place) => {
   await window.vegaEmbed(place, specs[place.dataset.chart], options);
   place.dataset.drawn = "yes";

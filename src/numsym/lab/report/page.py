@@ -9,6 +9,7 @@ from numsym.lab.report import html
 from numsym.lab.report.bundle import vega
 from numsym.lab.report.courses import courses
 from numsym.lab.report.told import FILE, Told, told
+from numsym.lab.report.trials import trials
 from numsym.results import Result, formatted
 from numsym.storage import write_json, write_text
 from numsym.studies import STUDIES
@@ -18,7 +19,7 @@ PAGE = "report.html"
 HERE = Path(__file__).parent
 GENERATOR = "numsym"
 
-GOOD = ("runs", "above controls", "found", "holds")
+GOOD = ("runs", "found", "holds")
 BAD = ("ruled out", "not above controls", "not found", "fails")
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'"
@@ -87,13 +88,21 @@ def _found(run: Told, charts: dict[str, Any]) -> list[str]:
         for file, what in (run.said.get("pictures") or {}).items()
         if (run.run.folder / file).is_file()
     ]
+    inside = run.said.get("inside") or ()
     went = grid(courses(run.run.folder), charts)
     return [
         html.section("What came out", verdict(run)),
         html.section("The numbers", *tables, notes),
         html.section("In pictures", drawn, *stills),
+        html.section("Inside the alignments", *(_inside(one, i, charts) for i, one in enumerate(inside))),
         html.section("How it went", went),
     ]
+
+
+def _inside(one: Mapping[str, Any], number: int, charts: dict[str, Any]) -> str:
+    """One alignment: its example trials, where it is right, and where it moves states."""
+    far = html.text("p", f"{one['divergence']}.", class_="quiet")
+    return html.section(one["name"], trials(one["trials"], f"t{number}"), grid(one["charts"], charts), far, level=3)
 
 
 def grid(found: Mapping[str, Any], charts: dict[str, Any]) -> str:

@@ -1,15 +1,19 @@
 """What a result has to say on a page, as plain values: written beside it, so that pages are made without its model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from numsym.alignment import AlignmentResult
 from numsym.results import Result, formatted, plain
 from numsym.shares import Difference, Mean, Share
 from numsym.storage import read_json
 from numsym.studies import STUDIES
 from numsym.studies.collect import Run
+
+MOST, MEASURED = 4, 400
+"""So many alignments are taken apart on a page, each on so many pairs: a page must not take long to write."""
 
 FILE, STARTED = "report.json", "started.json"
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Share, Mean, Difference)}
@@ -26,7 +30,7 @@ def told(result: Result, pictures: Mapping[str, str]) -> Row:
 
     Returns:
         `question`, `findings`, `tables` (cells as they are read), `notes`, `charts` (caption -> Vega-Lite), `pictures`,
-        and `rows` with their intervals.
+        `inside` (alignments taken apart), and `rows` with their intervals.
     """
     tables = {title: [{k: formatted(v) for k, v in row.items()} for row in rows] for title, rows in _tables(result)}
     charts = {caption: chart.to_dict(validate=False) for caption, chart in result.charts().items()}
@@ -37,8 +41,42 @@ def told(result: Result, pictures: Mapping[str, str]) -> Row:
         "notes": result.notes,
         "charts": charts,
         "pictures": {} if charts else dict(pictures),
+        "inside": [_inside(name, one.explain(measured=MEASURED)) for name, one in explainable(result)[:MOST]],
         "rows": [{name: _packed(value) for name, value in row.items()} for row in result.rows()],
     }
+
+
+def _inside(name: str, found: Any) -> Row:
+    """One alignment taken apart: `numsym.alignment.explain.Explanation`."""
+    return {
+        "name": name,
+        "divergence": str(found.divergence),
+        "charts": {caption: chart.to_dict(validate=False) for caption, chart in found.charts().items()},
+        "trials": plain(found.examples),
+    }
+
+
+def explainable(result: Result) -> list[tuple[str, AlignmentResult]]:
+    """The alignments in a result that know their model and their task, by what they are."""
+    found: dict[str, AlignmentResult] = {}
+
+    def look(value: Any, name: str) -> None:
+        if isinstance(value, AlignmentResult):
+            if value.explainer is not None and value.model is not None:
+                called = name or f"{value.program}.{', '.join(value.variables)} at {value.site}"
+                found[called if called not in found else f"{called} ({len(found) + 1})"] = value
+        elif isinstance(value, Mapping):
+            for key, one in value.items():
+                look(one, str(key))
+        elif isinstance(value, list | tuple):
+            for one in value:
+                look(one, "")
+        elif is_dataclass(value) and not isinstance(value, type):
+            for one in fields(value):
+                look(getattr(value, one.name), "")
+
+    look(result, "")
+    return list(found.items())
 
 
 def _tables(result: Result) -> list[tuple[str, list[Row]]]:
