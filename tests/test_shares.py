@@ -96,3 +96,12 @@ def test_a_mean_has_students_interval_and_one_value_has_none():
     alone = Mean.of([0.5])
     assert alone.value == 0.5
     assert alone.low != alone.low
+
+
+def test_of_several_shares_that_are_looked_at_each_has_a_wider_interval():
+    """Bonferroni: each of twenty at 99.75 %, whose normal quantile is 3.0233."""
+    wide = Share.of_counts(50, 100, among=20)
+    z = 3.0233
+    half = z * (0.25 / 100 + z**2 / (4 * 100**2)) ** 0.5 / (1 + z**2 / 100)
+    assert (wide.low, wide.high) == (pytest.approx(0.5 - half, abs=1e-4), pytest.approx(0.5 + half, abs=1e-4))
+    assert Share.of(torch.arange(100) < 50, among=20) == wide

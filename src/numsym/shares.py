@@ -28,9 +28,9 @@ class Share:
         return f"Share({self.value:.4g} [{self.low:.4g}, {self.high:.4g}], n={self.n})"
 
     @classmethod
-    def of(cls, right: Bool[Tensor, "batch"]) -> "Share":
-        """The share of True."""
-        return cls.of_counts(int(right.sum()), right.numel())
+    def of(cls, right: Bool[Tensor, "batch"], *, among: int = 1) -> "Share":
+        """The share of True; `among` as for `of_counts`."""
+        return cls.of_counts(int(right.sum()), right.numel(), among=among)
 
     @classmethod
     def joined(cls, shares: Iterable["Share"]) -> "Share":
@@ -39,13 +39,20 @@ class Share:
         return cls.of_counts(sum(right for right, _ in counts), sum(n for _, n in counts))
 
     @classmethod
-    def of_counts(cls, right: int, n: int) -> "Share":
-        """The share of `right` among `n` answers."""
+    def of_counts(cls, right: int, n: int, *, among: int = 1) -> "Share":
+        """The share of `right` among `n` answers.
+
+        Args:
+            right: how many.
+            n: of how many.
+            among: how many shares are looked at for a high one: the interval is widened so that all of them together
+                hold with 95 % (Bonferroni).
+        """
         from scipy.stats import binomtest
 
         if n == 0:
             return cls(float("nan"), 0.0, 1.0, 0)
-        interval = binomtest(right, n).proportion_ci(method="wilson")
+        interval = binomtest(right, n).proportion_ci(1 - 0.05 / among, method="wilson")
         return cls(right / n, float(interval.low), float(interval.high), n)
 
 

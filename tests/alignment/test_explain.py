@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from numsym.alignment import AlignmentResult, Explanation, align, explain, interchange_pairs
-from numsym.alignment.explain import crossed, exchanged_states, picked
+from numsym.alignment.controls import exchanged_states
+from numsym.alignment.explain import crossed, picked
 from numsym.errors import InvalidArgumentError
 from numsym.interventions import LowRankLinearAlignmentIntervention
 from numsym.models import counting_gru
@@ -29,7 +30,7 @@ def found():
 
 @pytest.fixture(scope="module")
 def explained(found):
-    return found.explain(measured=400, examples=4)
+    return found.explain(measured=400, examples=4, tries=False)
 
 
 def test_the_grid_of_the_phases_is_that_of_the_pairs(generator):
@@ -55,6 +56,9 @@ def test_what_was_found_is_taken_apart(found, explained):
     assert set(explained.graded) == {"count of the base", "count of the source", "difference", "position"}
     assert sum(share.n for share in explained.measured.by_position.values()) == explained.measured.iia.n
     assert len(explained.examples) == 4
+    # The starts that the search compared, and what it reached from those that it tried.
+    assert explained.start in explained.ends
+    assert {row["start"] for row in explained.tables()["starts"]} == set(explained.starts)
     assert all(one.right for one in explained.examples)
 
 
@@ -66,7 +70,7 @@ def test_an_exact_exchange_leads_to_states_that_the_counter_has_anyway(found):
     with torch.no_grad():
         exact.columns.copy_((count / count.norm())[:, None])
         exact.rows.copy_(exact.columns)
-    said = replace(found, intervention=exact).explain(measured=300, examples=0)
+    said = replace(found, intervention=exact).explain(measured=300, examples=0, tries=False)
     assert said.measured.iia.value == 1
     # But for no objects in the demonstration, and all of them in the response: no trial has these after its tokens.
     assert said.divergence.beyond.value < 0.06
@@ -76,7 +80,7 @@ def test_an_exact_exchange_leads_to_states_that_the_counter_has_anyway(found):
 
 def test_exchanged_states_are_the_interventions_own(found, generator):
     pairs = interchange_pairs(TASK, TASK.program("up_down"), ("count",), 20, generator=generator)
-    states, natural = exchanged_states(found, pairs)
+    states, natural = exchanged_states(found.model, found.site, found.intervention, pairs)
     assert natural.shape == (40, 6)
     want = found.intervention(natural[:20].clone(), natural[20:])
     torch.testing.assert_close(states, want)
@@ -112,7 +116,7 @@ def test_what_was_read_by_itself_is_explained_with_its_task(found, explained, tm
     read = AlignmentResult.load(tmp_path / "found", found.model)
     with pytest.raises(InvalidArgumentError, match=r"read by itself and does not know its task"):
         read.explain()
-    again = explain(read, TASK, pairs=OPTIONS["pairs"], measured=400, examples=4)
+    again = explain(read, TASK, pairs=OPTIONS["pairs"], measured=400, examples=4, tries=False)
     assert again.to_dict() == explained.to_dict()
 
 

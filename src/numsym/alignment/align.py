@@ -178,7 +178,7 @@ def _aligned(
         asked |= _asked(subjects[places[name]], {name: one}, weights, settings, wanted)
     with frozen(model):
         kept = run.keep_all(list(asked), make, lambda path: AlignmentResult.load(path, model), asked=asked)
-    explainer = partial(explain, task=task, pairs=counts, positions=positions, engine=engine)
+    explainer = partial(explain, task=task, pairs=counts, positions=positions, search=settings, engine=engine)
     return [replace(result, explainer=explainer) for result in kept.values()]
 
 

@@ -3,7 +3,7 @@
 | control | what it is | what it shows |
 | --- | --- | --- |
 | floor | no intervention, same pairs | how often the counterfactual is what the model does anyway |
-| ceiling | the whole state exchanged, against the exchange of all variables | what the best map could reach |
+| ceiling | the whole state exchanged, against that of all variables | what the site carries; who is above it steers |
 | permuted | the same search, with sources that tell nothing of the counterfactual | what a map reaches by itself |
 | untrained | the same search on the same architecture with fresh weights | what the map makes of any network |
 | neurons | k single neurons exchanged, those that a linear probe for the variable weighs most | what no map reaches |
@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from numsym._pyvene import pv
 from numsym.alignment.engines.pyvene import Whole, device_of
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
@@ -52,6 +53,17 @@ def states_at(
 
 def _by_place(values: Float[Tensor, "site batch token hidden"]) -> Float[Tensor, "row hidden"]:
     return einops.rearrange(values, "site batch token hidden -> (site token batch) hidden")
+
+
+@torch.no_grad()
+def exchanged_states(
+    model: nn.Module, site: Site, intervention: pv.Intervention, pairs: Pairs
+) -> tuple[Float[Tensor, "row hidden"], Float[Tensor, "both hidden"]]:
+    """The states after the exchange, and those of bases and sources before it."""
+    base, source = states_at(model, site, pairs)
+    blocks = pairs.block.repeat(len(base) // len(pairs)).tolist()
+    subspaces = [[block] for block in blocks] if len(pairs.variables) > 1 else None
+    return intervention(base.clone(), source, subspaces), torch.cat([base, source])
 
 
 @torch.no_grad()

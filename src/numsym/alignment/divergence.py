@@ -35,6 +35,10 @@ SCALING = 0.5
 APART = 0.99
 """Of the distinct natural states so many have another one within the limit beyond which a state is called far."""
 
+AWAY = 1.0
+"""By so much farther than natural ones may exchanged states be from the nearest natural one, half of them, unless told
+otherwise: as far as natural states are from their mean. What is farther lies outside of all that the model has."""
+
 SAME = 1e-3
 """States closer than this, in standard deviations, are one: rounding makes no second state."""
 
@@ -99,6 +103,10 @@ class Divergence:
             beyond=Share.of(found > limit),
             natural_beyond=Share.of(own > limit),
         )
+
+    def near(self, away: float | int = AWAY) -> bool:
+        """Whether half of the exchanged states lie no more than `away` farther from natural states than these do."""
+        return self.nearest <= self.natural_nearest + away
 
     def row(self) -> dict[str, Any]:
         """Each number beside that of natural states, for a table."""

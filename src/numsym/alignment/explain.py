@@ -1,26 +1,31 @@
-"""Why an IIA is what it is: by the values at base and source, by count and position, by divergence, in examples.
+"""Why an IIA is what it is: by values, counts and positions, by what else was tried, by divergence, in examples.
 
 A low IIA has three causes: the network has no such variable, no map of this kind expresses it, or the search did not
-find the map. No number alone tells them apart; the tables here do, as far as they can be told apart.
+find the map. No number alone tells them apart; the tables here do, as far as they can be told apart: what another
+function reaches, or the same one on pairs of one kind, what the search reaches from its several starts, and whether the
+states after the exchange are any that the model has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from numsym._pyvene import frozen
-from numsym.alignment.controls import states_at
+from numsym.alignment.controls import exchanged_states
 from numsym.alignment.divergence import Divergence
 from numsym.alignment.engines.choice import right_of
 from numsym.alignment.examples import Example, in_words
 from numsym.alignment.explained import explained
 from numsym.alignment.geometry import Geometry
 from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
+from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
+from numsym.alignment.restrictions import Tried, tried_on
 from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.alignment.search import SearchSettings
 from numsym.errors import InvalidArgumentError, Options, check_at_least, options_of
 from numsym.figures import charts
 from numsym.programs import Program
@@ -62,7 +67,10 @@ class Explanation(Result):
             the task has no others.
         crossed: for each variable of the program (those that are not exchanged first), IIA by its value at base and
             source; pairs that were trained on count here, since of some values a small task has no others.
+        tried: other functions, and the same function on pairs of one kind, each with a search of its own.
         divergence: of the exchanged states.
+        start, starts, ends: of the search: the start that it kept; IIA on validation pairs of each that was compared,
+            before any step; and what the search from each that was tried reached there.
         geometry: where the exchange moves states; `None` in explanations that are older.
         examples: trials in words, one of each way to be wrong and some that are right.
     """
@@ -75,9 +83,13 @@ class Explanation(Result):
     site: str
     measured: Measurement
     crossed: dict[str, Crossed]
+    tried: tuple[Tried, ...]
     divergence: Divergence
     examples: tuple[Example, ...]
     geometry: Geometry | None = None
+    start: str = "random"
+    starts: dict[str, float] = field(default_factory=dict)
+    ends: dict[str, float] = field(default_factory=dict)
 
     name: ClassVar[str] = "explanation"
     notes: ClassVar[str] = NOTES
@@ -112,6 +124,13 @@ class Explanation(Result):
         """A grid a variable; what else was measured; the examples."""
         made = {f"{self.title}, by {name} of the base (down) and of the source": _grid(cells) for name, cells in
                 self.crossed.items()}  # fmt: skip
+        if self.tried:
+            made["tried"] = [one.row() for one in self.tried]
+        if self.starts:
+            made["starts"] = [
+                {"start": name, "before": iia, "after": self.ends.get(name), "kept": name == self.start}
+                for name, iia in self.starts.items()
+            ]
         made["all pairs"] = [{"IIA": self.measured.iia, **self.divergence.row()}]
         rows = [{k: v for k, v in vars(example).items() if k != "tokens"} for example in self.examples]
         return made | ({"examples": rows} if rows else {})
@@ -129,9 +148,33 @@ class Explanation(Result):
             made |= charts.along(where.natural, where.change)
         return made
 
+    @property
+    def said(self) -> list[str]:
+        """What follows from it, in sentences."""
+        found = [f"IIA {_percent(self.measured.iia)}."]
+        good = [one for one in self.tried if one.succeeds]
+        if good:
+            found.append(f"What succeeds: {'; '.join(map(str, good))}.")
+        elif self.tried:
+            best = max(self.tried, key=lambda one: one.iia.value)
+            found.append(f"Of {len(self.tried)} other functions and kinds of pairs none succeeds; the best is {best}.")
+        if len(self.ends) > 1:
+            low, high = (100 * end(self.ends.values()) for end in (min, max))
+            found.append(
+                f"Searches from {len(self.ends)} starts end at {low:.0f} to {high:.0f} %; {self.start} is kept."
+            )
+        return [*found, f"Exchanged states: {self.divergence}."]
+
+    def __repr__(self) -> str:
+        return "\n".join([*self.said, super().__repr__()])
+
     def figure(self) -> "Figure":
         """A grid for each variable; below, by count, difference and position."""
         return explained(self.crossed, self.graded, self.title)
+
+
+def _percent(share: Share) -> str:
+    return f"{100 * share.value:.0f} % [{100 * share.low:.0f}, {100 * share.high:.0f}]"
 
 
 def _grid(cells: Crossed) -> list[dict[str, Any]]:
@@ -145,8 +188,10 @@ def explain(
     *,
     pairs: Options[PairCounts] = None,
     positions: Positions | None = None,
+    search: Options[SearchSettings] = None,
     measured: int = 2000,
     examples: int = 6,
+    tries: bool = True,
     engine: str = "auto",
 ) -> Explanation:
     """Take an alignment apart: where it is right, how far its exchanged states are from natural ones, and examples.
@@ -156,8 +201,11 @@ def explain(
         task: that it was searched for in.
         pairs: as it was searched with, so that none that was trained on is measured.
         positions: likewise.
+        search: settings of the searches for what is tried.
         measured: how many fresh pairs.
         examples: how many trials in words, at most.
+        tries: whether to search with other functions and with pairs of one kind, which takes as long as a search for
+            some ten alignments.
         engine: the route through the model.
 
     Raises:
@@ -170,11 +218,15 @@ def explain(
     if result.task != task.name:
         raise InvalidArgumentError(f"task={task.name!r} is not allowed: the alignment is of {result.task!r}")
     program = task.program(result.program)
-    drawn, unseen = fresh_pairs(result, task, options_of(PairCounts, pairs), positions, measured)
+    counts, settings = options_of(PairCounts, pairs), options_of(SearchSettings, search)
+    drawn, unseen = fresh_pairs(result, task, counts, positions, measured)
+    subject = OneModel(result.model, task, result.site, counts, positions, engine)
     with frozen(result.model):
         right = right_of(result, drawn, engine)
+        fresh = torch.zeros_like(right).index_fill(0, unseen, True)
+        tried = tried_on(subject, hypothesis_of(result), drawn, fresh, right, settings) if tries else ()
         chosen = drawn.rows(picked(right, drawn, program, examples))
-        moved = exchanged_states(result, drawn)
+        moved = exchanged_states(result.model, result.site, result.intervention, drawn)
         return Explanation(
             task=result.task,
             program=result.program,
@@ -184,9 +236,13 @@ def explain(
             site=str(result.site),
             measured=Measurement.of(right[unseen], drawn.rows(unseen)),
             crossed=crossed(right, drawn, program),
+            tried=tried,
             divergence=Divergence.of(*moved),
             geometry=Geometry.of(*moved, _labels(program, drawn, len(moved[0]) // len(drawn))),
             examples=in_words(result, task, chosen) if len(chosen) else (),
+            start=result.start,
+            starts=result.starts,
+            ends=result.ends,
         )
 
 
@@ -197,7 +253,7 @@ def fresh_pairs(
 
     All of them, where it has trained on each: a small task has no others.
     """
-    hypothesis = Hypothesis(result.program, result.variables, result.alignment, seed=result.seed)
+    hypothesis = hypothesis_of(result)
     generator = torch.Generator().manual_seed(result.seed + APART)
     program = task.program(result.program)
     drawn = interchange_pairs(task, program, result.variables, n, positions=positions, generator=generator)
@@ -206,15 +262,9 @@ def fresh_pairs(
     return drawn, torch.tensor(unseen or range(len(drawn)), dtype=torch.long)
 
 
-@torch.no_grad()
-def exchanged_states(
-    result: AlignmentResult, pairs: Pairs
-) -> tuple[Float[Tensor, "batch hidden"], Float[Tensor, "both hidden"]]:
-    """The states after the exchange, and those of bases and sources before it."""
-    base, source = states_at(result.model, result.site, pairs)
-    blocks = pairs.block.repeat(len(base) // len(pairs)).tolist()
-    subspaces = [[block] for block in blocks] if len(pairs.variables) > 1 else None
-    return result.intervention(base.clone(), source, subspaces).detach(), torch.cat([base, source])
+def hypothesis_of(result: AlignmentResult) -> Hypothesis:
+    """What a result was searched for as."""
+    return Hypothesis(result.program, result.variables, result.alignment, int(result.subspace_dim), result.seed)
 
 
 def _labels(program: Program, pairs: Pairs, places: int) -> list[dict[str, str]]:

@@ -185,12 +185,13 @@ class AlignmentResult(Result):
         check_hash(model, self.model_hash)
         return intervenable(model, self.site.representations(self.intervention, max(1, len(self.tokens))))
 
-    def explain(self, *, measured: int = 2000, examples: int = 6) -> "Explanation":
+    def explain(self, *, measured: int = 2000, examples: int = 6, tries: bool = True) -> "Explanation":
         """Why its IIA is what it is; see `numsym.alignment.explain`, which takes results that were read, too.
 
         Args:
             measured: how many fresh pairs.
             examples: how many trials in words, at most.
+            tries: whether to search with other functions and with pairs of one kind.
 
         Raises:
             InvalidArgumentError: it was read by itself, so that it does not know its task.
@@ -200,7 +201,7 @@ class AlignmentResult(Result):
                 "this result was read by itself and does not know its task: call "
                 "numsym.alignment.explain(result, task), with the pairs= and positions= that it was searched with"
             )
-        return self.explainer(self, measured=measured, examples=examples)
+        return self.explainer(self, measured=measured, examples=examples, tries=tries)
 
     @property
     def title(self) -> str:

@@ -7,7 +7,7 @@ hypotheses can say the same on many pairs, so each two are also compared on the 
 The rule, and what it says of each program, are in `verdicts`.
 
 What a verdict says, it says of this site, this kind of map and this search: a better map or a longer search may find
-what was not found here.
+what was not found here. `tries=True` looks for it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,19 @@ from typing import Any
 
 from torch import nn
 
-from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site, align_many
+from numsym.alignment import (
+    AlignmentResult,
+    Explanation,
+    Hypothesis,
+    PairCounts,
+    SearchSettings,
+    Site,
+    align_many,
+)
 from numsym.alignment.pairs import Positions
 from numsym.errors import Options, options_of
 from numsym.programs import FULL
+from numsym.results import plain
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
 from numsym.studies.compare.comparison import Comparison
@@ -56,6 +65,7 @@ def compare(
     alignment: str | None = None,
     subspace_dim: int | None = None,
     full: bool = True,
+    tries: bool = False,
     rule: Options[Rule] = Rule(),  # noqa: B008  (frozen)
     site: str | Site = "state",
     positions: Positions | None = None,
@@ -75,6 +85,9 @@ def compare(
         alignment: the function, of every hypothesis; see `Hypothesis` for this and the next.
         subspace_dim: coordinates of each variable.
         full: whether all variables of each program together are tested too.
+        tries: whether to search for what falls short by other functions too, and on pairs of one kind (one phase, small
+            counts): only then is a program said to fail, and what makes it succeed is named. It takes as long as a
+            search for some ten alignments, for each program that falls short.
         rule: for the verdicts.
         site: where to intervene; see `align_many` for this and the rest.
         positions: intervene only there; their names must be variables of every program.
@@ -98,4 +111,12 @@ def compare(
     task = rightly(model, task)
     results = align_many(model, task, wanted, site=site, engine=engine, run=run, **options)
     made = Comparison.of(task, results, pairs=counts, positions=positions, rule=stated, engine=engine)
+    if tries:
+        short = {f"{one.program}.{one.variables[0]}": one for one in made.short()}
+        made = made.beside({name: _explained(name, one, run).tried for name, one in short.items()})
     return run.show(made)
+
+
+def _explained(name: str, result: AlignmentResult, run: NoRun) -> Explanation:
+    asked = {"alignment": plain(result.to_dict())}
+    return run.keep(f"explanations/{name}", result.explain, Explanation.load, asked=asked)

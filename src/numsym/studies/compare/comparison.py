@@ -1,8 +1,8 @@
 """What `compare` found: hypotheses on the same pairs, how each two differ, and what the rule says of each program."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +12,7 @@ from torch import nn
 from numsym.alignment import AlignmentResult, Hypothesis, PairCounts
 from numsym.alignment.align import FOLDER
 from numsym.alignment.pairs import Positions
+from numsym.alignment.restrictions import Tried
 from numsym.errors import InvalidArgumentError, Options, options_of
 from numsym.figures import charts
 from numsym.results import Result, brief, read_result
@@ -29,6 +30,8 @@ All on the same trials and positions; only the counterfactual differs.
 above: surely above its floor, permuted and untrained controls.
 A program is scored by its worst variable; "full" does not count, since programs
 often agree on what follows when everything is exchanged.
+far: half of the exchanged states lie at least so far from the nearest natural
+state; 1 is how far natural states are from their mean.
 apart: pairs on which the best program's worst variable and this one differ;
 difference: of their IIAs on all pairs, and on those."""
 
@@ -43,6 +46,7 @@ class Comparison(Result):
         hypotheses: in the order tested.
         contrasts: of each two hypotheses.
         verdicts: programs from the best to the worst.
+        tried: what else was searched for of a hypothesis that fell short, by its name.
     """
 
     task: str
@@ -50,6 +54,7 @@ class Comparison(Result):
     hypotheses: tuple[Tested, ...]
     contrasts: tuple[Contrast, ...]
     verdicts: tuple[Verdict, ...]
+    tried: dict[str, tuple[Tried, ...]] = field(default_factory=dict)
 
     name: ClassVar[str] = "comparison"
     notes: ClassVar[str] = NOTES
@@ -95,6 +100,19 @@ class Comparison(Result):
         contrasts = tuple(contrast(a, b) for a, b in combinations(tested, 2))
         return cls(task.name, rule, tested, contrasts, verdicts_on(tested, rule))
 
+    def short(self) -> list[AlignmentResult]:
+        """The alignments of the programs that fall surely short of what is accepted: each one's worst variable."""
+        names = [f"{one.program}.{one.worst}" for one in self.verdicts if one.iia.high < self.rule.accept]
+        return [one.result for one in self.hypotheses if one.name in names]
+
+    def beside(self, tried: Mapping[str, Sequence[Tried]]) -> "Comparison":
+        """The same with its verdicts given once more, beside what else was searched for of some hypotheses, by name."""
+        return replace(
+            self,
+            verdicts=verdicts_on(self.hypotheses, self.rule, tried),
+            tried={name: tuple(found) for name, found in tried.items()},
+        )
+
     @property
     def title(self) -> str:
         """The task, and what the numbers are."""
@@ -112,6 +130,8 @@ class Comparison(Result):
                 "heldout_iia": one.held_out,
                 **{name: one.controls.get(name) for name in controls},
                 "above": one.above_controls,
+                "nearest": None if one.divergence is None else one.divergence.nearest,
+                "natural_nearest": None if one.divergence is None else one.divergence.natural_nearest,
             }
             for one in self.hypotheses
         ]
@@ -123,12 +143,15 @@ class Comparison(Result):
                 "hypothesis": one.name,
                 "IIA": one.iia,
                 "held-out": brief(one.held_out),
-                **{name: brief(one.controls.get(name)) for name in MINDED},
+                **{name: brief(one.controls.get(name)) for name in (*MINDED, "ceiling")},
                 "above": one.above_controls,
+                "far": None if one.divergence is None else one.divergence.nearest,
             }
             for one in self.hypotheses
         ]
-        return {self.title: hypotheses, "programs": [self._program(one) for one in self.verdicts]}
+        made = {self.title: hypotheses, "programs": [self._program(one) for one in self.verdicts]}
+        tried = [{"hypothesis": name, **one.row()} for name, all_of_it in self.tried.items() for one in all_of_it]
+        return made | ({"tried": tried} if tried else {})
 
     @staticmethod
     def _program(one: Verdict) -> dict[str, Any]:
