@@ -168,3 +168,16 @@ def test_an_exchange_at_an_operand_is_scored_by_the_variable_before_the_answer(t
     said = task.vocabulary.read(2, pairs.base_ids[:, answer])
     other = task.vocabulary.read(0, pairs.source_ids[:, a]) + task.vocabulary.read(1, pairs.base_ids[:, b])
     assert torch.equal(said, other)
+
+
+@pytest.mark.parametrize("name", ["qwen3_next", "olmo_hybrid"])
+def test_the_state_of_a_hybrid_is_searched_by_pyvene(name, task):
+    """Its layers with attention carry keys and values besides."""
+    found = align(
+        small(name), task, program="prompt_sum", variable="sum", site="state:1", alignment="low_rank", subspace_dim=4,
+        controls=("floor", "ceiling"), search={"max_steps": 2, "check_every": 1, "batch_size": 8},
+        pairs={"train": 16, "validation": 8, "test": 8},
+    )  # fmt: skip
+    assert found.engine == "pyvene"
+    assert set(found.controls) == {"floor", "ceiling"}
+    assert found.subspace_dim == 4

@@ -13,6 +13,7 @@ from numsym.models import (
     RecurrentLM,
     TransformerConfig,
     TransformerLM,
+    build,
     counting_gru,
     counting_transformer,
     state_sites,
@@ -156,3 +157,18 @@ def test_what_cannot_be_tested_is_named(recurrent, pairs):
         following(recurrent, [Site("block_output")], *pairs)
     with pytest.raises(UnknownNameError, match="layer=3 is not allowed"):
         agrees(recurrent, [Site("state", 3)], pairs[0])
+
+
+@pytest.mark.parametrize("kind", ["mamba2", "gated_deltanet"])
+def test_all_states_of_a_linear_rnn_decide_what_follows_and_one_layer_does_not(kind):
+    """Whatever its weights are: here as they were drawn, enlarged so that what came long ago is seen."""
+    torch.manual_seed(0)
+    shape = {"hidden_size": 8, "num_heads": 2, "state_size": 2, "conv_kernel": 2, "num_layers": 2}
+    model = build(TASK.vocab_size, kind, **shape)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(3)
+    few = tuple(one.rows(slice(0, 24)) for one in draw())
+    assert dependence(model, *few).score == pytest.approx(1, abs=1e-4)
+    assert dependence(model, *few, sites=[Site("state", 0)]).score < 0.999
