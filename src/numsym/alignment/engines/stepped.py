@@ -150,8 +150,9 @@ class SteppedEngine(StackedAlignments):
     def prepare(self, pairs: Pairs) -> Prepared:
         """Run every source and every base once."""
         pairs = pairs.to("cpu")
-        ids, where, at = compacted(pairs.base_mask, pairs.base_at, pairs.base_ids, pairs.scored)
-        sources, ends = compacted(pairs.source_mask, pairs.source_at, pairs.source_ids)
+        ids, where, at = compacted(pairs.base_mask, pairs.base_at[:, None], pairs.base_ids, pairs.scored)
+        sources, ends = compacted(pairs.source_mask, pairs.source_at[:, None], pairs.source_ids)
+        at, ends = at[:, 0], ends[:, 0]
         after = at[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(at.min()) - 1))
         inside, after = after < ids.shape[1], after.clamp(max=ids.shape[1] - 1)
         source = torch.cat(
