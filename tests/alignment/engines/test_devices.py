@@ -18,13 +18,12 @@ TASK = numsym.tasks.MultiObject(counts=range(1, 5), held_out=())
 
 
 def away(function, width):
-    """An alignment on the meta device; how many coordinates it exchanges is read when an engine is made."""
+    """An alignment on the meta device; its sizes, which are buffers, are read when an engine is made."""
     one = build(function, width, 4, 1, 0)
     for part in one.modules():
-        count = part._buffers.get("interchange_dim")
+        sizes = {name: value for name, value in part._buffers.items() if name in ("interchange_dim", "embed_dim")}
         part._apply(lambda tensor: tensor.to("meta"), recurse=False)
-        if count is not None:
-            part._buffers["interchange_dim"] = count
+        part._buffers.update(sizes)
     return one
 
 
