@@ -107,7 +107,8 @@ class Routes(Result):
         for row, group in zip(self.rows(), self.groups().values(), strict=True):
             named = {key: row[key] for key in ("cut", "network", "optimiser")}
             found = {key.replace("kappa_", "T="): row[key] for key in row if key.startswith("kappa_")}
-            kappa.append({**named, "right": row["test_accuracy"], **{T: str(round(k.value)) for T, k in found.items()}})
+            rounded: dict[str, Any] = {period: str(round(share.value)) for period, share in found.items()}
+            kappa.append(named | {"right": row["test_accuracy"]} | rounded)
             shown = {key: row[key] for key in ("phi_2", "phi_5", "phi_10") if key in row}
             power.append({**named, "seeds": row["seeds"], "steps": row["steps"], **shown})
             peaks += [{**named, "seed": one.seed, "period (x median)": _peaks(one, 4)} for one in group]
