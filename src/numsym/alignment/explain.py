@@ -279,6 +279,11 @@ def _labels(program: Program, pairs: Pairs, places: int) -> list[dict[str, str]]
     ]
 
 
+def diverging(result: AlignmentResult, pairs: Pairs) -> Divergence:
+    """How far the exchanged states of some pairs lie from the pairs' own states."""
+    return Divergence.of(*exchanged_states(result.model, result.site, result.intervention, pairs))
+
+
 def crossed(right: Bool[Tensor, "batch"], pairs: Pairs, program: Program) -> dict[str, Crossed]:
     """IIA by the value of each variable at base and source, those that are not exchanged first."""
     exchanged = {name for one in pairs.variables for name in program.block(one)}
