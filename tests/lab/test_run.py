@@ -172,6 +172,26 @@ def test_a_curve_that_is_tracked_has_the_name_of_its_part(tmp_path, monkeypatch)
     assert seen == ["count", "width8/count", "width8/step2/count"]
 
 
+def test_results_are_there_whatever_becomes_of_the_tracking(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "wandb").write_text("a file where wandb wants a folder")
+    study(Run(tmp_path / "run", config=CONFIG, quiet=True))
+    assert finished(tmp_path / "run", CONFIG)
+    said = [one.getMessage() for one in caplog.records if one.name == "numsym.lab.tracking"]
+    assert len(said) == 1
+    assert said[0].startswith("wandb: the run is not tracked any more")
+
+
+def test_a_member_of_a_sweep_has_its_group_and_its_study(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    config = {**CONFIG, "wandb": {"project": "mine", "group": None, "job_type": None}}
+    with Run(tmp_path / "run", config=config, group="multirun/mine", job_type="compare", quiet=True) as run:
+        run.open()
+        told = run.tracker.run
+        assert (told.project, told.group, told.job_type, told.name) == ("mine", "multirun/mine", "compare", "run")
+
+
 def test_a_tracked_run_is_told_to_wandb(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     with Run(tmp_path / "run", config=CONFIG, quiet=True) as run:

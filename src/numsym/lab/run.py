@@ -182,7 +182,8 @@ class Run(NoRun):
         root = self._root
         if root._tracker is None:
             config = root.config or {}
-            options = {**root._shown_with, **(config.get("wandb") or {})}
+            said = {name: value for name, value in (config.get("wandb") or {}).items() if value is not None}
+            options = {**root._shown_with, **said}
             root._tracker = Tracker(root.path, config, **options, disabled=not root._track)
         return root._tracker
 
