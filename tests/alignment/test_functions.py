@@ -21,7 +21,7 @@ def test_the_stacked_maps_are_the_interventions_own(name, trained):
             optimiser.step()
     tensors = [function.tensors(one) for one in members]
     stacked = {key: torch.stack([t[key] for t in tensors]) for key in tensors[0]}
-    chosen = (torch.arange(getattr(members[0], "features", None) or WIDTH) < 3).float()
+    chosen = (torch.arange(getattr(members[0], "features", None) or WIDTH) < 3).float().expand(3, 1, -1)
     if function.mask is not None:
         chosen = function.mask(stacked)[:, None]
     got = function.exchange(stacked, base, source, chosen)
@@ -44,7 +44,9 @@ def test_what_does_not_fit_is_refused():
         build("orthogonal", WIDTH, 11, 1, 0)
     with pytest.raises(InvalidArgumentError, match="subspace_dim=4 is not allowed: 3 variables take 12 coordinates"):
         build("linear", WIDTH, 4, 3, 0)
-    with pytest.raises(UnknownNameError, match="unknown alignment 'rotation': choose one of boundless, linear"):
+    with pytest.raises(
+        UnknownNameError, match="unknown alignment 'rotation': choose one of boundless, conditional, linear"
+    ):
         build("rotation", WIDTH, 1, 1, 0)
 
 

@@ -78,7 +78,7 @@ class Engine(Measures, Protocol):
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How to search; the defaults are [N]'s.
+    """How to search. Rate and schedule are such as `benchmarks/search.py` compares; `search=grant` is [N]'s.
 
     Attributes:
         max_steps: the most optimiser steps.
@@ -99,13 +99,13 @@ class SearchSettings:
             is kept.
     """
 
-    max_steps: int = 2000
+    max_steps: int = 1000
     batch_size: int = 128
-    learning_rate: float | int = 1e-3
-    check_every: int = 100
+    learning_rate: float | int = 1e-2
+    check_every: int = 50
     patience: int = 10
     stop_at: float | int = 0.995
-    schedule: str = "constant"
+    schedule: str = "cosine"
     boundary_weight: float | int = 0.01
     cl_weight: float | int = 0.0
     cl_target: str = "mean"

@@ -208,7 +208,9 @@ def cross_model(
     sides: Sequence[Side],
     hypotheses: Hypotheses | None = None,
     *,
-    search: Options[SearchSettings] = SearchSettings(max_steps=1000, learning_rate=0.02),
+    search: Options[SearchSettings] = SearchSettings(
+        max_steps=1000, learning_rate=0.02, check_every=100, schedule="constant"
+    ),
     pairs: Options[PairCounts] = PairCounts(train=4000, validation=500, test=1000),
     controls: bool | Sequence[str] = True,
     run: NoRun = NO_RUN,

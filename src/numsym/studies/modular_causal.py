@@ -129,7 +129,7 @@ def modular_causal(
     alignments: Sequence[str] = ("orthogonal", "linear"),
     subspace_dim: int = 16,
     fraction: float | int = 0.8,
-    search: Options[SearchSettings] = SearchSettings(max_steps=400, patience=3),
+    search: Options[SearchSettings] = SearchSettings(max_steps=400, check_every=100, patience=3),
     pairs: Options[PairCounts] = PairCounts(),
     controls: bool | Sequence[str] = ("floor", "permuted"),
     engine: str = "auto",

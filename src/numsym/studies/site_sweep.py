@@ -200,7 +200,7 @@ def site_sweep(
     tokens: Sequence[int | str] | str | None = None,
     position_bin: int = 4,
     positions: Positions | None = None,
-    search: Options[SearchSettings] = SearchSettings(max_steps=1000, patience=5),
+    search: Options[SearchSettings] = SearchSettings(max_steps=1000, check_every=100, patience=5),
     pairs: Options[PairCounts] = PairCounts(),
     controls: bool | Sequence[str] = ("floor", "ceiling"),
     engine: str = "auto",
