@@ -80,7 +80,8 @@ class Run(NoRun):
         config: the resolved configuration, where a command runs; its `folder` entry does not count as part of it.
         track: whether Weights & Biases follows the run; `config["wandb"]` may name project, entity, name and tags.
         quiet: whether nothing is printed.
-        group, job_type: under which Weights & Biases shows it beside others: a sweep's folder, the study's name.
+        group: under which Weights & Biases shows it beside others: a sweep's folder.
+        job_type: what it is there: the study's name.
 
     Raises:
         RunFolderError: when it is first used: the folder holds a run with another configuration or begun with other
