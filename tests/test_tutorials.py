@@ -31,4 +31,4 @@ def test_it_was_kept_with_its_outputs(path):
 
 
 def test_there_are_tutorials():
-    assert len(TUTORIALS) >= 4
+    assert len(TUTORIALS) >= 5
