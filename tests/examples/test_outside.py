@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,13 @@ def test_the_command_finds_them_too(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "run" / "results.json").read_text())
     assert (found["study"], set(found["floors"])) == ("floors", {"validation", "test"})
+
+
+def test_the_guides_look_at_the_task_is_as_it_says(outside, capsys):
+    text = (EXAMPLES.parent / "docs" / "extending.md").read_text()
+    (code,) = (part for part in re.findall(r"    ```python\n(.*?)    ```", text, re.DOTALL) if "outside" in part)
+    exec(textwrap.dedent(code), {})
+    trial, counterfactuals = capsys.readouterr().out.strip().split("\n")
+    assert trial.startswith("B ")
+    assert trial.endswith(" E")
+    assert counterfactuals.count("=") == 3
