@@ -1,15 +1,19 @@
 """Writing so that nothing a user made is overwritten and nothing half-written is ever read as a result."""
 
+import hashlib
+import itertools
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from numsym.errors import RunFolderError
+
+CHECKSUMS = "checksums.json"
 
 
 @contextmanager
@@ -28,11 +32,61 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         _refuse_existing(path)
-        for made in (temporary, *temporary.rglob("*")):
+        for made in (*temporary.rglob("*"), temporary):
             made.chmod(made.stat().st_mode | _mode(0o777 if made.is_dir() else 0o666))
+            _to_disk(made)
         os.rename(temporary, path)
+        _to_disk(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: a rename may reach it before what was renamed."""
+    with suppress(OSError):  # some file systems cannot do it for folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def set_aside(path: str | os.PathLike) -> Path:
+    """Rename what is damaged to `.broken-NAME`, with a number where there is one already; nothing is deleted."""
+    path = Path(path)
+    tries = (path.with_name(f".broken-{path.name}{f'-{i}' if i else ''}") for i in itertools.count())
+    aside = next(place for place in tries if not place.exists())
+    os.rename(path, aside)
+    return aside
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the SHA-256 of every file of a folder beside them."""
+    write_json(folder / CHECKSUMS, {name: _sha256(folder / name) for name in _files(folder)})
+
+
+def damaged(folder: Path) -> list[str]:
+    """The files of a folder that are missing or not what they were; those that came later are none of them.
+
+    A folder without checksums, as older versions left it, is taken as it is.
+    """
+    if not (folder / CHECKSUMS).is_file():
+        return []
+    try:
+        noted = dict(read_json(folder / CHECKSUMS))
+    except (ValueError, TypeError):
+        return [CHECKSUMS]
+    return [name for name, sum_ in noted.items() if not (folder / name).is_file() or _sha256(folder / name) != sum_]
+
+
+def _files(folder: Path) -> list[str]:
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if name != CHECKSUMS)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mode(wanted: int) -> int:
@@ -54,8 +108,11 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.chmod(temporary, _mode(0o666))
         os.replace(temporary, path)
+        _to_disk(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -7,7 +7,7 @@ that was killed had not finished writing.
 | there | what it is |
 | --- | --- |
 | `config.yaml`, `versions.json` | what was asked, by a command; the versions of what the numbers depend on |
-| `model/`, `alignments/...`, ... | parts (`Run.keep`), each with `asked.json`, and `metrics.jsonl` if it has a course |
+| `model/`, `alignments/...`, ... | parts (`Run.keep`), each with its checksums, `asked.json`, and `metrics.jsonl` |
 | `metrics.jsonl` | the courses of all parts, made anew from them whenever one is added |
 | `started.json` | the command, the date and the commit with which it began |
 | `results.json`, `table.csv`, `*.png` | the result, when the study has ended |
@@ -16,6 +16,7 @@ that was killed had not finished writing.
 """
 
 import json
+import logging
 import os
 import platform
 import traceback
@@ -33,7 +34,9 @@ from numsym.lab.report.told import STARTED
 from numsym.lab.tracking import Tracker
 from numsym.results import Result, plain
 from numsym.run import Asked, NoRun, Stage
-from numsym.storage import new_folder, read_json, write_json, write_text
+from numsym.storage import damaged, new_folder, read_json, set_aside, write_checksums, write_json, write_text
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -58,7 +61,22 @@ def finished(path: str | Path, config: Mapping[str, Any]) -> bool:
     if not (path / RESULTS).exists():
         return False
     _check_same(path, config)
-    return True
+    return _whole(path)
+
+
+def _whole(path: Path) -> bool:
+    """Whether a run's results are there. What is there and cannot be read is named and set aside, to be made again."""
+    there = path / RESULTS
+    if not there.exists():
+        return False
+    try:
+        if "study" in read_json(there):
+            return True
+        said = "it names no study"
+    except (ValueError, TypeError, IsADirectoryError) as error:
+        said = str(error)
+    logger.warning("%s is damaged (%s): set aside as %s, and made again", there, said, set_aside(there).name)
+    return False
 
 
 def write_failure(path: str | Path, config: Mapping[str, Any], error: Exception) -> None:
@@ -216,6 +234,10 @@ class Run(NoRun):
         found: dict[str, T] = {}
         for name in names:
             if self.done(name):
+                if damage := damaged(self / name):
+                    said = (self / name, ", ".join(damage), set_aside(self / name).name)
+                    logger.warning("%s is damaged (%s): set aside as %s, and made again", *said)
+                    continue
                 self._check_asked(name, asked[name])
                 found[name] = load(self / name)
         missing = [name for name in names if name not in found]
@@ -228,6 +250,7 @@ class Run(NoRun):
                     stage = self._prefix + name
                     lines = (json.dumps({"stage": stage, **record}) + "\n" for record in records)
                     write_text(folder / METRICS, "".join(lines))
+                write_checksums(folder)
             found[name] = value
             self._gather()
             self.tracker.artifact(self / name, name=(self._prefix + name).replace("/", "."), kind="part")
@@ -276,7 +299,7 @@ class Run(NoRun):
         self.open()
         if self._prefix:
             return result
-        if not (self.path / RESULTS).exists():
+        if not _whole(self.path):
             self._write(result, about)
         if not self.quiet:
             display.show(result)
