@@ -166,7 +166,10 @@ class Result(OnHub):
         import pandas
 
         tables = ((title, pandas.DataFrame(_texts(rows))) for title, rows in self.tables().items())
-        return "".join(f"<p><b>{escape(title)}</b></p>{t.to_html(index=False, border=0)}" for title, t in tables)
+        found = "".join(f"<li><b>{escape(word)}</b>: {escape(why)}</li>" for word, why in self.findings())
+        parts = [f"<p>{escape(self.question)}</p>" if self.question else "", f"<ul>{found}</ul>" if found else ""]
+        parts += [f"<p><b>{escape(title)}</b></p>{t.to_html(index=False, border=0)}" for title, t in tables]
+        return "".join([*parts, f"<p><small>{escape(self.notes)}</small></p>" if self.notes else ""])
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import frozen, intervenable, pv, save
+from numsym.alignment import shown
 from numsym.alignment.mib import to_mib
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.stored import read_intervention, write_intervention
@@ -24,6 +25,8 @@ BELOW = ("floor", "permuted", "untrained")
 """The controls that an IIA must be above to mean anything."""
 
 if TYPE_CHECKING:
+    from altair import TopLevelMixin
+
     from numsym.alignment.explain import Explanation
 
 
@@ -171,6 +174,19 @@ class AlignmentResult(Result):
 
     def _not_above(self) -> list[str]:
         return [name for name in BELOW if name in self.controls and self.test.iia.low <= self.controls[name].high]
+
+    @property
+    def question(self) -> str:
+        """What was asked, in a sentence."""
+        return shown.question({self.alignment: self})
+
+    def findings(self) -> list[tuple[str, str]]:
+        """Whether its IIA is surely above what the controls reach."""
+        return [(self.standing, self.reason)]
+
+    def charts(self) -> "dict[str, TopLevelMixin]":
+        """IIA beside its controls, and by the numbers of the trials."""
+        return shown.pictures({self.alignment: self})
 
     def intervenable(self, model: nn.Module | None = None) -> pv.IntervenableModel:
         """The model with the learned intervention at its site, ready to be called with base and sources.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from numsym.alignment import AlignmentResult, Hypotheses, PairCounts, SearchSettings, Site, align_many, named
+from numsym.alignment import AlignmentResult, Hypotheses, PairCounts, SearchSettings, Site, align_many, named, shown
 from numsym.alignment.pairs import Positions
 from numsym.errors import Options
-from numsym.figures import COLOURS, charts, drawing, points
+from numsym.figures import COLOURS, drawing, points
 from numsym.results import Result, brief
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
@@ -71,13 +71,7 @@ class Alignments(Result):
     @property
     def question(self) -> str:
         """What was asked, in a sentence."""
-        one, *rest = self.alignments.values()
-        asked = dict.fromkeys(f"{' and '.join(r.variables)} of the program {r.program}" for r in (one, *rest))
-        sites = dict.fromkeys(str(r.site) for r in (one, *rest))
-        return (
-            f"Does this network, which does the task {one.task}, hold {', or '.join(asked)} as a variable at "
-            f"{', '.join(sites)}: exchanged between two trials, does it make what follows what the program says?"
-        )
+        return shown.question(self.alignments)
 
     def findings(self) -> list[tuple[str, str]]:
         """For each alignment, whether its IIA is surely above what the controls reach."""
@@ -85,22 +79,7 @@ class Alignments(Result):
 
     def charts(self) -> "dict[str, TopLevelMixin]":
         """IIA beside its controls, and by the numbers of the trials."""
-        results = self.alignments
-        kept = sorted({n for one in results.values() if one.held_out for n in one.held_out.by_base_count})
-        base = {n: dict(one.test.by_base_count) for n, one in results.items()}
-        source = {n: dict(one.test.by_source_count) for n, one in results.items()}
-        for name, one in results.items():
-            if one.held_out is not None:
-                base[name] = dict(sorted({**base[name], **one.held_out.by_base_count}.items()))
-                source[name] = dict(sorted({**source[name], **one.held_out.by_source_count}.items()))
-        apart = {n: one.test.by_difference for n, one in results.items()}
-        hollow = "; hollow: numbers that training did not see" if kept else ""
-        return {
-            "Each alignment beside its controls": charts.beside_controls(self.rows(), "recipe"),
-            f"By the number of the base trial{hollow}": charts.by_group(base, kept, x="number of the base"),
-            f"By the number of the source trial{hollow}": charts.by_group(source, kept, x="number of the source"),
-            "By how far the exchanged values are apart": charts.by_group(apart, x="|source value - base value|"),
-        }
+        return shown.pictures(self.alignments)
 
     def figure(self) -> "Figure":
         """IIA with 95 % intervals by base count (held-out counts hollow) and by |source - base| of the variable."""
