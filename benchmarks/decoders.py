@@ -114,8 +114,8 @@ def sweep(layers: int = LAYERS, width: int = 128, tokens: int = 10, steps: int =
     """Rows: a map of all layers by ten tokens of a prompt, and half of the layers; pyvene's from a few of its cells."""
     example = Path(__file__).parents[1] / "examples" / "huggingface.py"
     tokenizer = runpy.run_path(str(example), run_name="example")["own_tokenizer"]()
-    task = AdditionPrompts(tokenizer=tokenizer, largest=9, shots=3, only_right=False)
-    model, end = decoder(layers, width, task.vocab_size), task.vocabulary.prompt_length
+    task = AdditionPrompts(tokenizer=tokenizer, largest=4, shots=3, only_right=False)
+    model, end = decoder(layers, width, task.vocab_size), int(task.landmarks(task.sample(1).input_ids)["last"]) + 1
     asked = {"sum": Hypothesis("prompt_sum", "sum", "low_rank", 16)}
 
     def seconds(sites: list[Site], where: list[int], engine: str) -> float:

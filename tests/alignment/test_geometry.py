@@ -21,14 +21,14 @@ def test_components_are_those_of_the_natural_states(found):
     assert found.variance[0] == pytest.approx(0.9, abs=0.03)
     assert found.natural[:2] == pytest.approx([3, 1], rel=0.15)
     assert len(found.states) == SHOWN
-    assert {"first", "second", "count"} == set(found.states[0])
+    assert {"component 1", "component 2", "count"} == set(found.states[0])
 
 
 def test_the_exchange_is_seen_where_it_is(found):
     along = found.directions[0]
     assert along["share"] == pytest.approx(1.0)
-    assert abs(along["first"]) < 0.2
-    assert abs(along["second"]) == pytest.approx(2**0.5, rel=0.15)  # the difference of two independent draws
+    assert abs(along["component 1"]) < 0.2
+    assert abs(along["component 2"]) == pytest.approx(2**0.5, rel=0.15)  # the difference of two independent draws
     assert found.change[0] < 0.2
     assert found.change[1] == pytest.approx(2**0.5, rel=0.15)
 
@@ -36,6 +36,6 @@ def test_the_exchange_is_seen_where_it_is(found):
 def test_a_state_of_one_coordinate_and_an_exchange_of_nothing_have_one(generator):
     natural = torch.randn(20, 1, generator=generator)
     found = Geometry.of(natural[:10], natural, [{} for _ in range(20)])
-    assert found.states[0]["second"] == 0
+    assert found.states[0]["component 2"] == 0
     assert found.change == [0]
-    assert found.directions[0] == {"first": 0, "second": 0, "share": 0}
+    assert found.directions[0] == {"component 1": 0, "component 2": 0, "share": 0}

@@ -162,12 +162,14 @@ def test_heads_tokens_and_several_places_are_searched_saved_and_loaded(name, tas
 
 def test_an_exchange_at_an_operand_is_scored_by_the_variable_before_the_answer(task):
     pairs = interchange_pairs(task, task.program("prompt_operands"), ("first",), 50, positions=["a"])
-    a, b, answer = task.vocabulary.places
+    a, b, last = (int(task.landmarks(pairs.base_ids)[name][0]) for name in ("a", "b", "last"))
     assert pairs.base_places.tolist() == [[a]] * 50
-    assert pairs.base_at.tolist() == [answer - 1] * 50
-    said = task.vocabulary.read(2, pairs.base_ids[:, answer])
-    other = task.vocabulary.read(0, pairs.source_ids[:, a]) + task.vocabulary.read(1, pairs.base_ids[:, b])
-    assert torch.equal(said, other)
+    assert pairs.base_at.tolist() == [last] * 50
+    answer, given, own = (
+        [int(task.text(row)) for row in side[:, place : place + 1]]
+        for side, place in ((pairs.base_ids, last + 1), (pairs.source_ids, a), (pairs.base_ids, b))
+    )
+    assert answer == [one + other for one, other in zip(given, own, strict=True)]
 
 
 @pytest.mark.parametrize("name", ["qwen3_next", "olmo_hybrid"])

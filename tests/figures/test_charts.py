@@ -19,12 +19,12 @@ def only(made):
     return chart
 
 
-STATES = [{"first": 1.0, "second": float(i), "count": str(i), "phase": "response"} for i in (10, 9)]
+STATES = [{"component 1": 1.0, "component 2": float(i), "count": str(i), "phase": "response"} for i in (10, 9)]
 MADE = {
     "beside_controls": lambda: charts.beside_controls(ROWS, "recipe"),
     "by_group": lambda: charts.by_group({"das": {1: ROWS[0]["iia"], 2: ROWS[1]["iia"]}}, [2], x="number of the base"),
     "course": lambda: charts.course(COURSE, y="IIA"),
-    "plane": lambda: only(charts.plane(STATES, [{"first": 1.0, "second": 0.5, "share": 0.9}], [0.6, 0.4])),
+    "plane": lambda: only(charts.plane(STATES, [{"component 1": 1.0, "component 2": 0.5, "share": 0.9}], [0.6, 0.4])),
     "along": lambda: only(charts.along([3.0, 1.0], [0.0, 1.0])),
     "heatmap": lambda: charts.heatmap(CELLS, x="source", y="base"),
 }

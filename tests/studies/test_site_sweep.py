@@ -140,7 +140,9 @@ def test_the_cells_are_the_shares_of_the_map(sweep):
 def prompts(task_of):
     example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "huggingface.py"), run_name="example")
     zoo = runpy.run_path(str(Path(__file__).parents[1] / "models" / "hugging_face.py"))
-    return load(zoo["small"]("gpt2")), task_of(tokenizer=example["own_tokenizer"](), largest=4, shots=1)
+    return load(zoo["small"]("gpt2")), task_of(
+        tokenizer=example["own_tokenizer"](), largest=4, shots=1, only_right=False
+    )
 
 
 def test_each_token_of_a_prompt_has_a_search_of_its_own(tmp_path):
@@ -149,7 +151,8 @@ def test_each_token_of_a_prompt_has_a_search_of_its_own(tmp_path):
     options = OPTIONS | {"sites": ["block_output:1", "attention_value_output:2.3"]}
     with Run(tmp_path / "run", track=False, quiet=True) as run:
         sweep = site_sweep(model, task, asked, tokens="all", run=run, **options)
-    a, _, answer = task.vocabulary.places
+    a, answer = (int(task.landmarks(task.sample(1).input_ids)[name]) for name in ("a", "last"))
+    answer += 1
     assert sweep.tokens == tuple(range(a, answer))
     assert sweep.written == ("a", "+", "b", "=")
     (alone,) = align_many(model, task, asked, site="attention_value_output:2.3", positions=[a + 1], **{
@@ -177,6 +180,10 @@ def test_tokens_go_by_the_names_of_the_task(tmp_path):
     for changes, message in (
         ({"tokens": ["equals"]}, "unknown position of addition_prompts 'equals': choose one of a, b, last, operator"),
         ({"tokens": [40]}, "40 is outside of the shortest trial"),
+        (
+            {"tokens": [int(task.landmarks(task.sample(1).input_ids)["last"]) + 1]},
+            "addition_prompts allows no exchange there or later",
+        ),
         ({"tokens": [1], "positions": {"sum": 1}}, "not allowed together with tokens"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -154,9 +154,15 @@ def _draw(
 
 
 def check_positions(task: Task, positions: Positions | None) -> None:
-    """Raise what `tokens_at` raises, on some trials of the task."""
-    if positions is not None and not isinstance(positions, Mapping):
-        tokens_at(task, task.sample(SHOWN, generator=torch.Generator().manual_seed(0)).input_ids, positions)
+    """Raise what `tokens_at` raises, on some trials of the task; and where no exchange is allowed from them on."""
+    if positions is None or isinstance(positions, Mapping):
+        return
+    ids = task.sample(SHOWN, generator=torch.Generator().manual_seed(0)).input_ids
+    last = tokens_at(task, ids, positions).amax(1)
+    if not bool(_first_from(task.intervenable(ids), last).any()):
+        raise InvalidArgumentError(
+            f"positions={list(positions)!r} is not allowed: {task.name} allows no exchange there or later"
+        )
 
 
 def tokens_at(

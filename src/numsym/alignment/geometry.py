@@ -66,9 +66,13 @@ class Geometry:
         plane_of = _plane(seen)
         return cls(
             variance=(sizes[:COMPONENTS].square() / (float(sizes.square().sum()) or 1.0)).tolist(),
-            states=[{"first": plane_of[i][0], "second": plane_of[i][1], **labels[i]} for i in chosen],
+            states=[{"component 1": plane_of[i][0], "component 2": plane_of[i][1], **labels[i]} for i in chosen],
             directions=[
-                {"first": float(one[0]), "second": float(one[1]) if len(one) > 1 else 0.0, "share": float(n**2) / whole}
+                {
+                    "component 1": float(one[0]),
+                    "component 2": float(one[1]) if len(one) > 1 else 0.0,
+                    "share": float(n**2) / whole,
+                }
                 for one, n in zip(plane, lengths, strict=False)
             ],
             natural=seen.square().mean(0).sqrt().tolist(),

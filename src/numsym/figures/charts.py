@@ -195,15 +195,18 @@ def plane(states: Sequence[Row], directions: Sequence[Row], variance: Sequence[f
     """States in their first two principal components, by a program's variables there, and an edit's directions.
 
     Args:
-        states: `first` and `second`, then each variable in words; the first variable gives the colour, the second the
+        states: `component 1` and `component 2`, then each variable in words; the first variable gives the colour, the second the
             shape.
-        directions: `first`, `second` and `share`, from the states' mean.
+        directions: `component 1`, `component 2` and `share`, from the states' mean.
         variance: the share of the variance in each component.
     """
     import altair as alt
 
-    names = [name for name in states[0] if name not in ("first", "second")]
-    rows = [{**row, "first": round(row["first"], 4), "second": round(row["second"], 4)} for row in states]
+    names = [name for name in states[0] if name not in ("component 1", "component 2")]
+    rows = [
+        {**row, "component 1": round(row["component 1"], 4), "component 2": round(row["component 2"], 4)}
+        for row in states
+    ]
     looks: dict[str, Any] = {}
     for name, channel, kind in zip(names, ("color", "shape"), (alt.Color, alt.Shape), strict=False):
         values = sorted({row[name] for row in rows}, key=_in_order)
@@ -212,18 +215,18 @@ def plane(states: Sequence[Row], directions: Sequence[Row], variance: Sequence[f
         scale = alt.Scale(domain=values, **(many if channel == "color" else {}))
         looks[channel] = kind(f"{name}:N", scale=scale, legend=legend)
     titles = [f"component {i + 1} ({100 * one:.0f} % of the variance)" for i, one in enumerate(variance[:2])]
-    x = alt.X("first:Q", title=titles[0], scale=alt.Scale(zero=False))
-    y = alt.Y("second:Q", title=titles[-1], scale=alt.Scale(zero=False))
+    x = alt.X("component 1:Q", title=titles[0], scale=alt.Scale(zero=False))
+    y = alt.Y("component 2:Q", title=titles[-1], scale=alt.Scale(zero=False))
     points = alt.Chart(_data(rows)).mark_point(filled=True, size=45, opacity=0.85)
     points = points.encode(x=x, y=y, tooltip=_shown(rows), **looks)
     arrows = [
         {
             "direction": f"{i + 1}, with {100 * one['share']:.0f} % of the change",
-            **{name: round(one[name], 4) for name in ("first", "second")},
+            **{name: round(one[name], 4) for name in ("component 1", "component 2")},
         }
         for i, one in enumerate(directions)
     ]
-    base = alt.Chart(_data(arrows)).encode(x="first:Q", y="second:Q", tooltip=_shown(arrows))
+    base = alt.Chart(_data(arrows)).encode(x="component 1:Q", y="component 2:Q", tooltip=_shown(arrows))
     lines = base.mark_rule(strokeWidth=2.5, color="currentColor").encode(x2=alt.datum(0), y2=alt.datum(0))
     heads = base.mark_point(shape="diamond", filled=True, size=70, color="currentColor", opacity=1)
     drawn: Any = alt.layer(points, lines, heads, data=_data(rows)).resolve_scale(shape="independent")
