@@ -195,8 +195,8 @@ def plane(states: Sequence[Row], directions: Sequence[Row], variance: Sequence[f
     """States in their first two principal components, by a program's variables there, and an edit's directions.
 
     Args:
-        states: `component 1` and `component 2`, then each variable in words; the first variable gives the colour, the second the
-            shape.
+        states: `component 1` and `component 2`, then each variable in words; the first variable gives the colour, the
+            second the shape.
         directions: `component 1`, `component 2` and `share`, from the states' mean.
         variance: the share of the variance in each component.
     """
