@@ -31,9 +31,10 @@ def test_the_tables_of_the_main_job_fit_a_terminal_of_80_and_say_what_was_measur
     assert "100.0 [99.6, 100.0]" in first
     assert "…" not in first + second
     row = first.splitlines()[-1].split()
-    assert row[:3] == ["orthogonal", "count", "4"]
+    assert row[:2] == ["orthogonal", "count"]
     assert row[-2:] == [f"{100 * result.floor:.1f}", "-"]
     row = second.splitlines()[-1].split()
+    assert row[:3] == ["orthogonal", "count", "4"]
     assert row[3:6] == [f"{100 * result.controls['permuted'].value:.1f}", "-", "-"]
     assert all(len(line) <= 80 for line in NOTES.splitlines())
 
@@ -50,3 +51,14 @@ def test_a_figure_is_written_whole_and_closed(tmp_path):
     display.write(figure, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert not plt.fignum_exists(figure.number)
+
+
+def test_a_picture_says_what_it_is_of(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    display.write(figure, tmp_path / "a.png", "graded, same_object")
+    assert [text.get_text() for text in figure.texts] == ["graded, same_object"]
+    plain = Figure()
+    display.write(plain, tmp_path / "b.png")
+    assert plain.texts == []

@@ -66,10 +66,18 @@ def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     return made
 
 
-def write(figure: "Figure", path: Path) -> Path:
-    """Save as PNG in one step, and close the figure."""
+def write(figure: "Figure", path: Path, heading: str = "") -> Path:
+    """Save as PNG in one step, and close the figure.
+
+    Args:
+        figure: of matplotlib.
+        path: of the file.
+        heading: a line above the whole picture, for those that do not say what they are of.
+    """
     import matplotlib.pyplot as plt
 
+    if heading:
+        figure.text(0.01, 1.02, heading, transform=figure.transFigure, fontsize=8, color="#57606a", va="bottom")
     temporary = path.with_name(f".{path.name}.part")
     figure.savefig(temporary, format="png", bbox_inches="tight")
     plt.close(figure)

@@ -307,10 +307,16 @@ class Run(NoRun):
         self.close()
         return result
 
+    def _heading(self) -> str:
+        """What a picture is of, where a command says it: the study and the task."""
+        config = self.config or {}
+        named = (dict(config.get(key) or {}).get("name") for key in ("experiment", "tasks"))
+        return ", ".join(str(name) for name in named if name)
+
     def _write(self, result: Result, about: Mapping[str, Any]) -> None:
         figures = result.figures()
         for name, figure in figures.items():
-            display.write(figure, self.path / f"{name}.png")
+            display.write(figure, self.path / f"{name}.png", self._heading())
         if rows := result.rows():
             write_text(self.path / TABLE, result.to_frame().to_csv(index=False))
         training = self.path / "model" / "training.json"

@@ -57,7 +57,7 @@ class Alignments(Result):
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """What was found, with its intervals; and what the controls reach."""
         what = ("function", "variable", "k")
-        first = (*what, "iia", "heldout_iia", *REFERENCES)
+        first = (*what[:2], "iia", "heldout_iia", *REFERENCES)
         second = (*what, *CONTROLS, "steps", "converged", "tokens_off")
         short = (*REFERENCES, *CONTROLS)
 
