@@ -10,7 +10,7 @@ Many alignments run as one: their parameters are stacked, and their batches pass
 
 On an accelerator the recurrence is torch's own packed one (cuDNN's on CUDA), since there each step of Python costs more
 than all that it computes. What says which tokens are where stays on the CPU, so that nothing in a step waits for the
-device to say it.
+device to say it (but for the rotation, whose matrix exponential torch scales by norms that it asks for).
 """
 
 from dataclasses import dataclass, replace
