@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from numsym.alignment.functions import ALIGNMENTS, build
+from numsym.alignment.projected import STRETCH
 from numsym.alignment.starts import Seen
 
 WIDTH, K = 6, 2
@@ -90,3 +91,14 @@ def test_a_standardised_laf_is_fitted_in_its_own_features(pairs):
         one.matrix.copy_(parameters["matrix"])
     off = (one(pairs.base.float(), pairs.source.float()) - goal).square().mean()
     assert off / (goal - pairs.base).square().mean() < 1e-2
+
+
+def test_a_fitted_laf_has_an_inverse_in_float32_where_states_lie_in_a_plane():
+    """Across the plane nothing bounds the fit."""
+    plane = torch.linalg.qr(torch.randn(WIDTH, 2, dtype=torch.double)).Q
+    states = torch.randn(2, 200, 2, dtype=torch.double) @ plane.mT
+    flat = Seen(*states, *torch.randint(3, (3, 200, 1)), torch.zeros(200, dtype=torch.long), ((0,),), ("count",))
+    for _ in range(5):
+        found = ALIGNMENTS["linear"].projected(build("linear", WIDTH, K, 1, 0), spans(), flat)["matrix"]
+        assert torch.linalg.svdvals(found).max() <= STRETCH * (1 + 1e-9)
+        assert exchanged("linear", spans(), flat).isfinite().all()

@@ -16,6 +16,9 @@ from numsym.interventions.linear import definite
 
 Parameters = dict[str, Tensor]
 
+STRETCH = 100.0
+"""The largest singular value of a fitted M: M M^T + l I then has a condition number of 1e5."""
+
 ITERATIONS, EFFORT = 150, 40_000
 """Of L-BFGS, at most; and at most so many over the width, each of which takes its cube."""
 
@@ -80,4 +83,14 @@ def _nearest(
             return loss.detach()
 
         fit.step(difference)
-    return matrix.detach()
+    return _bounded(matrix.detach())
+
+
+def _bounded(matrix: Float[Tensor, "hidden hidden"]) -> Float[Tensor, "hidden hidden"]:
+    """The same with no singular value above `STRETCH`.
+
+    Along directions in which the states hardly differ the fit is free, and may end with M M^T + l I so steep that a map
+    in float32 has no inverse.
+    """
+    left, values, right = torch.linalg.svd(matrix)
+    return (left * values.clamp(max=STRETCH)) @ right
