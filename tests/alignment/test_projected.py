@@ -99,6 +99,6 @@ def test_a_fitted_laf_has_an_inverse_in_float32_where_states_lie_in_a_plane():
     states = torch.randn(2, 200, 2, dtype=torch.double) @ plane.mT
     flat = Seen(*states, *torch.randint(3, (3, 200, 1)), torch.zeros(200, dtype=torch.long), ((0,),), ("count",))
     for _ in range(5):
-        found = ALIGNMENTS["linear"].projected(build("linear", WIDTH, K, 1, 0), spans(), flat)["matrix"]
+        found = ALIGNMENTS["linear"].projected(build("linear", WIDTH, K, 1, 0), tuple(spans()), flat)["matrix"]
         assert torch.linalg.svdvals(found).max() <= STRETCH * (1 + 1e-9)
-        assert exchanged("linear", spans(), flat).isfinite().all()
+        assert exchanged("linear", tuple(spans()), flat).isfinite().all()

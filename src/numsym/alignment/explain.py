@@ -264,7 +264,8 @@ def fresh_pairs(
 
 def hypothesis_of(result: AlignmentResult) -> Hypothesis:
     """What a result was searched for as."""
-    return Hypothesis(result.program, result.variables, result.alignment, int(result.subspace_dim), result.seed)
+    k, condition = int(result.subspace_dim), result.condition
+    return Hypothesis(result.program, result.variables, result.alignment, k, result.seed, condition=condition)
 
 
 def _labels(program: Program, pairs: Pairs, places: int) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from numsym.alignment.controls import exchanged_states, states_at
 from numsym.alignment.divergence import AWAY, Divergence
 from numsym.alignment.engines.pyvene import unintervened
 from numsym.alignment.functions import ALIGNMENTS, check_fits
-from numsym.alignment.hypotheses import WIDE, Drawn, Hypothesis
+from numsym.alignment.hypotheses import CONDITIONAL, WIDE, Drawn, Hypothesis
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import SearchSettings
@@ -174,7 +174,7 @@ def tried_on(
     if not jobs:
         return ()
     n, sets = len(jobs), [job.data for job in jobs]
-    asked = [replace(hypothesis, alignment=job.function) for job in jobs]
+    asked = [_asked(subject, hypothesis, job.function) for job in jobs]
     searched = train(subject, [*asked, *asked], [*sets, *(own.permuted(hypothesis.seed) for own in sets)], settings)
     natural = torch.cat(states_at(subject.model, subject.site, fresh.rows(slice(0, 2 * STATES))))
     made = []
@@ -202,6 +202,18 @@ def tried_on(
             )
         )
     return tuple(made)
+
+
+def _asked(subject: OneModel, hypothesis: Hypothesis, function: str) -> Hypothesis:
+    """The same by another function: a conditional one has no more coordinates than its means can span."""
+    if function == hypothesis.alignment:
+        return hypothesis
+    other = replace(hypothesis, alignment=function, condition=None)
+    if function != CONDITIONAL:
+        return other
+    spanned = other.spanned(subject.task, subject.task.program(other.program))
+    k = other.subspace_dim or 1
+    return replace(other, subspace_dim=k if spanned is None else min(k, max(1, spanned)))
 
 
 def _jobs(
