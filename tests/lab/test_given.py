@@ -54,7 +54,9 @@ def test_a_recipe_is_one_function(given):
     kind["representations"][0]["intervention_type"] = "pyvene.VanillaIntervention"
     with pytest.raises(InvalidArgumentError, match="VanillaIntervention is not allowed in a search: it learns Rotated"):
         function_of(kind)
-    with pytest.raises(UnknownNameError, match="unknown key of search 'k': choose one of subspace_dim"):
+    with pytest.raises(
+        UnknownNameError, match="unknown key of search 'k': choose one of baseline, condition, subspace_dim"
+    ):
         function_of({**recipes.read("interventions", "laf"), "search": {"k": 3}})
 
 
@@ -146,3 +148,8 @@ def test_a_recipe_of_another_kind_of_training_is_refused(given):
         assert set(recipes.read("tasks", name).get("training") or ()) <= TRAINING
     with pytest.raises(InvalidArgumentError, match="steps=0 is not allowed"):
         _ = given("tasks.training.steps=0").model
+
+
+def test_a_baseline_is_named_as_a_function_is(given):
+    found = given("interventions=[laf,pca,random]").hypotheses
+    assert [one.alignment for one in found.values()] == ["linear", "pca", "random"]

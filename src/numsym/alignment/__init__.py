@@ -1,6 +1,7 @@
 """Interchange pairs, the search for an alignment, IIA and its controls. Intervention types do not go here."""
 
 from numsym.alignment.align import align, align_many
+from numsym.alignment.baselines import BASELINES
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.divergence import Divergence
 from numsym.alignment.engines.choice import engine_for, right_of
@@ -18,6 +19,7 @@ from numsym.shares import Difference, Share
 
 __all__ = [
     "ALIGNMENTS",
+    "BASELINES",
     "CONTROLS",
     "AlignmentResult",
     "Dependence",

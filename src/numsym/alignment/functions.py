@@ -6,7 +6,7 @@ the definition, and the two are tested equal.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from numsym._pyvene import pv
 from numsym.alignment import conditional, projected
+from numsym.alignment.baselines import BASELINES
 from numsym.alignment.starts import Projection, Seen, distinct, projections
-from numsym.errors import InvalidArgumentError, check_between
+from numsym.errors import InvalidArgumentError, check_between, check_name
 from numsym.interventions import (
     BoundlessLinearAlignmentIntervention,
     ConditionalAlignmentIntervention,
@@ -173,9 +174,32 @@ ALIGNMENTS.register("conditional")(
 )
 
 
+def function_names() -> tuple[str, ...]:
+    """What `alignment=` may be: the functions that are learned, and the baselines that are not."""
+    return (*ALIGNMENTS, *BASELINES)
+
+
+def function_of(name: str) -> AlignmentFunction:
+    """An alignment function by name; a baseline is a low-rank one with its own starts, which `build` lets be.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in BASELINES:
+        check_name("alignment", name, function_names())
+        return ALIGNMENTS[name]
+    baseline = BASELINES[name]
+
+    def begins(intervention: pv.Intervention, seen: Seen) -> dict[str, Parameters]:
+        fresh = intervention.columns.detach().to(seen.base)
+        return {start: {"columns": found, "rows": found} for start, found in baseline(fresh, seen).items()}
+
+    return replace(ALIGNMENTS["low_rank"], begins=begins)
+
+
 def check_fits(alignment: str, width: int, subspace_dim: int, blocks: int) -> None:
     """Raise what `build` raises, without building."""
-    function = ALIGNMENTS[alignment]
+    function = function_of(alignment)
     check_between("subspace_dim", subspace_dim, 1, width, why="the width of the site")
     if blocks * subspace_dim > width:
         raise InvalidArgumentError(
@@ -206,7 +230,7 @@ def build(
         InvalidArgumentError: `subspace_dim` is outside 1..width, or the blocks do not fit side by side.
     """
     check_fits(alignment, width, subspace_dim, blocks)
-    function = ALIGNMENTS[alignment]
+    function = function_of(alignment)
     partition = [[i * subspace_dim, (i + 1) * subspace_dim] for i in range(blocks)] if blocks > 1 else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -216,7 +240,7 @@ def build(
             rank["latent_dim"] = conditions
         intervention = function.kind(embed_dim=width, subspace_partition=partition, **rank)
     intervention.set_interchange_dim(subspace_dim * blocks)
-    return intervention
+    return intervention.requires_grad_(False) if alignment in BASELINES else intervention
 
 
 def name_of(intervention: pv.Intervention) -> str | None:

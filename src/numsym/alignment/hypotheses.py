@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from numsym.alignment.functions import ALIGNMENTS, check_fits
+from numsym.alignment.functions import check_fits, function_names
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.programs import FULL, Program
@@ -35,7 +35,8 @@ class Hypothesis:
             the one that the task's `search` names, or of another program the first, if not given.
         alignment: "orthogonal" (pyvene's rotation), "linear" (the LAF), "low_rank" (its projection of fixed rank, for
             large widths), "boundless" (the LAF with a learned number of coordinates), "conditional" (linear given a
-            condition), ...: see `ALIGNMENTS`. By default
+            condition), ...: see `ALIGNMENTS`; or what is not learned, "pca", "mean_difference", "probe", "random": see
+            `numsym.alignment.baselines`. By default
             "linear" up to a width of `WIDE`, and "low_rank" above it, where a map of width x width is no choice.
         subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
         seed: of the pairs, of the start and of the order of the pairs.
@@ -75,7 +76,7 @@ class Hypothesis:
         for variable in wanted.variables:
             program.block(variable)
         alignment = wanted.alignment or ("linear" if width <= WIDE else "low_rank")
-        check_name("alignment", alignment, ALIGNMENTS)
+        check_name("alignment", alignment, function_names())
         if wanted.condition is not None:
             wanted._check_condition(program, alignment)
         k, blocks = wanted.subspace_dim, len(wanted.variables)

@@ -11,7 +11,7 @@ from numsym.alignment import controls as control
 from numsym.alignment.controls import states_at
 from numsym.alignment.engines.choice import engine_for
 from numsym.alignment.engines.pyvene import Whole, device_of, unintervened
-from numsym.alignment.functions import ALIGNMENTS, build
+from numsym.alignment.functions import build, function_of
 from numsym.alignment.hypotheses import CONDITIONAL, Drawn, Hypothesis, PairCounts
 from numsym.alignment.latent import Latent
 from numsym.alignment.pairs import Pairs, Positions
@@ -91,7 +91,7 @@ class OneModel:
         seen: dict[int, Seen] = {}
         found: list[Starts] = []
         for h, d in zip(hypotheses, data, strict=True):
-            function = ALIGNMENTS[str(h.alignment)]
+            function = function_of(str(h.alignment))
             if kind == RANDOM and function.begins is None:
                 found.append({RANDOM: {}})
                 continue

@@ -112,6 +112,11 @@ def moving_directions(seen: Seen, block: int, k: int) -> Float[Tensor, "hidden k
     within, _ = class_means(states, held)
     first = torch.zeros(len(counts), dtype=torch.long, device=states.device).scatter(0, both, held)
     moves = (means - within[first]) * counts.sqrt()[:, None]
+    return filled(moves, states, k)
+
+
+def filled(moves: Float[Tensor, "n hidden"], states: Float[Tensor, "both hidden"], k: int) -> Float[Tensor, "hidden k"]:
+    """The first `k` principal directions of some vectors, then those in which the states vary least."""
     spread, directions = torch.linalg.svd(moves, full_matrices=False)[1:]
     rank = int((spread > 1e-9 * spread.amax().clamp(min=1e-300)).sum())
     directions = directions[: min(k, rank)].mT

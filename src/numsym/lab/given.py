@@ -10,6 +10,7 @@ from torch import nn
 
 from numsym import recipes
 from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site
+from numsym.alignment.baselines import BASELINES
 from numsym.alignment.engines.cross import Side
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.errors import InvalidArgumentError, check_name
@@ -262,6 +263,9 @@ def function_of(recipe: Mapping[str, Any]) -> str:
     if not names:
         known = ", ".join(ALIGNMENTS[name].kind.__name__ for name in ALIGNMENTS)
         raise InvalidArgumentError(f"intervention_type {kind.__name__} is not allowed in a search: it learns {known}")
-    for key in recipe.get("search") or ():
-        check_name("key of search", key, ("subspace_dim", "condition"))
+    search = recipe.get("search") or {}
+    for key in search:
+        check_name("key of search", key, ("subspace_dim", "condition", "baseline"))
+    if search.get("baseline") is not None:
+        return check_name("baseline", str(search["baseline"]), BASELINES)
     return names[0]
