@@ -9,7 +9,7 @@ from torch import nn
 from numsym.errors import ModelMismatchError
 from numsym.models import RecurrentConfig, RecurrentLM
 from numsym.models.logits import by_length, check_vocabulary, kept, model_inputs, next_token_logits
-from numsym.tasks import MultiObject
+from numsym.tasks import AdditionPrompts, MultiObject
 
 MASK = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=torch.bool)
 IDS = torch.tensor([[0, 0, 4, 5, 6], [4, 5, 6, 0, 0]])
@@ -89,3 +89,10 @@ def test_a_model_has_a_logit_for_each_token():
     check_vocabulary(Plain(), MultiObject())  # no config, nothing to check
     with pytest.raises(ModelMismatchError, match="vocab_size=4 of the model is not allowed: multi_object has 9 tokens"):
         check_vocabulary(RecurrentLM(RecurrentConfig(vocab_size=4)), MultiObject())
+
+
+def test_a_tokenizer_that_does_not_fit_is_told(tokenizer):
+    model = RecurrentLM(RecurrentConfig(vocab_size=5, hidden_size=4))
+    said = r"vocab_size=5 of the model is not allowed: the tokenizer of addition_prompts gives ids up to \d+: take the"
+    with pytest.raises(ModelMismatchError, match=said):
+        check_vocabulary(model, AdditionPrompts(tokenizer=tokenizer, largest=3))

@@ -20,9 +20,10 @@ def check_vocabulary(model: nn.Module, task: Task) -> None:
     """Raise `ModelMismatchError` unless the model has a logit for each token of the task."""
     size = getattr(getattr(model, "config", None), "vocab_size", None)
     if size is not None and size < task.vocab_size:
-        raise ModelMismatchError(
-            f"vocab_size={size} of the model is not allowed: {task.name} has {task.vocab_size} tokens"
-        )
+        asked = f"{task.name} has {task.vocab_size} tokens"
+        if hasattr(task, "tokenizer"):
+            asked = f"the tokenizer of {task.name} gives ids up to {task.vocab_size - 1}: take the model's own"
+        raise ModelMismatchError(f"vocab_size={size} of the model is not allowed: {asked}")
 
 
 def model_inputs(
