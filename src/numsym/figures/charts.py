@@ -243,7 +243,7 @@ def along(natural: Sequence[float], change: Sequence[float]) -> "dict[str, TopLe
     """
     import altair as alt
 
-    what = ("natural states, standard deviation", "exchange, root mean square")
+    what = ("natural states", "the exchange")
     rows = [
         {"component": i + 1, "of": name, "size": round(value, 4)}
         for name, values in zip(what, (natural, change), strict=True)
@@ -255,7 +255,7 @@ def along(natural: Sequence[float], change: Sequence[float]) -> "dict[str, TopLe
         .encode(
             x=alt.X("component:O", title="principal component", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("of:N", sort=list(what)),
-            y=alt.Y("size:Q", title="size, in units of the state"),
+            y=alt.Y("size:Q", title="spread; root mean square of the change"),
             color=_coloured("of", what)["color"],
             tooltip=_shown(rows),
         )

@@ -5,7 +5,8 @@ const config = {
   axis: { labelColor: "currentColor", titleColor: "currentColor", tickColor: "#8a939b", domainColor: "#8a939b",
     gridColor: "currentColor", gridOpacity: 0.12, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
   legend: { labelColor: "currentColor", titleColor: "currentColor", labelFontSize: 12, titleFontSize: 12,
-    titleFontWeight: "normal", symbolSize: 70 },
+    titleFontWeight: "normal", symbolSize: 70,
+    symbolBaseFillColor: "#858c93", symbolBaseStrokeColor: "#858c93", layout: { bottom: { direction: "vertical", anchor: "start" } } },
   title: { color: "currentColor" },
 };
 const options = { renderer: "svg", actions: false, config, tooltip: { theme: "custom" }, ast: false };

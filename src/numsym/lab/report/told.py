@@ -41,7 +41,9 @@ def told(result: Result, pictures: Mapping[str, str]) -> Row:
         "notes": result.notes,
         "charts": charts,
         "pictures": {} if charts else dict(pictures),
-        "inside": [_inside(name, one.explain(measured=MEASURED)) for name, one in explainable(result)[:MOST]],
+        "inside": [
+            _inside(name, one.explain(measured=MEASURED, tries=False)) for name, one in explainable(result)[:MOST]
+        ],
         "rows": [{name: _packed(value) for name, value in row.items()} for row in result.rows()],
     }
 
