@@ -31,7 +31,7 @@ def tested():
 
 
 def as_right(one, right, above=True):
-    return replace(one, right=right, iia=Share.of(right), above_controls=above)
+    return replace(one, right=right, iia=Share.of(right), above_controls=above, divergence=None)
 
 
 def first(n):
