@@ -28,12 +28,14 @@ def test_a_tokenizer_object_stays_and_a_missing_one_is_named(tmp_path):
 
 
 def test_of_a_long_error_the_first_line_is_told():
-    def read(name):
+    def read(name, **options):
         raise OSError("\n  no luck with it.\n\nand much more")
 
     with pytest.raises(InvalidArgumentError, match=r"downloaded from the Hugging Face hub \(no luck with it\)$"):
         fetch("model", "some/name", read)
-    assert fetch("model", "some/name", lambda name, much: (name, much), much=3) == ("some/name", 3)
+    # No code that comes with a model is run unasked.
+    asked = {"trust_remote_code": False, "much": 3}
+    assert fetch("model", "some/name", lambda name, **options: (name, options), much=3) == ("some/name", asked)
 
 
 @dataclass(frozen=True, repr=False)

@@ -45,7 +45,8 @@ def fetch(kind: str, name: str | os.PathLike, read: Callable[..., Any], **option
     if folder.is_dir() and options.get("gguf_file"):
         _check_gguf(folder, str(options["gguf_file"]))
     try:
-        return read(str(folder) if folder.is_dir() else str(name), **options)
+        # Code that comes with a model is run only where the caller asks for it by name.
+        return read(str(folder) if folder.is_dir() else str(name), **{"trust_remote_code": False, **options})
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         where = (

@@ -175,7 +175,8 @@ def tried_on(
         return ()
     n, sets = len(jobs), [job.data for job in jobs]
     asked = [_asked(subject, hypothesis, job.function) for job in jobs]
-    searched = train(subject, [*asked, *asked], [*sets, *(own.permuted(hypothesis.seed) for own in sets)], settings)
+    shuffled = [own.permuted(hypothesis.seed) for own in sets]
+    searched = train(subject, [*asked, *asked], [*sets, *shuffled], settings)
     natural = torch.cat(states_at(subject.model, subject.site, fresh.rows(slice(0, 2 * STATES))))
     made = []
     for index, job in enumerate(jobs):
@@ -183,7 +184,11 @@ def tried_on(
         test = job.data.test
         iia, floor, permuted = (
             Share.of(rows, among=n)
-            for rows in (found.right(test), unintervened(subject.model, test), searched.right(n + index, test))
+            for rows in (
+                found.right(test),
+                unintervened(subject.model, test),
+                searched.right(n + index, shuffled[index].test),
+            )
         )
         part = test.rows(slice(0, STATES))
         far = Divergence.of(exchanged_states(subject.model, subject.site, found.intervention, part)[0], natural)

@@ -322,7 +322,11 @@ class Run(NoRun):
         training = self.path / "model" / "training.json"
         trained = {"training": read_json(training)} if training.exists() else {}
         said = {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()}
-        page.write_of(self.path, result, said, {f"{name}.png": name.replace("_", " ") for name in figures})
+        try:
+            page.write_of(self.path, result, said, {f"{name}.png": name.replace("_", " ") for name in figures})
+        except Exception:
+            # What was found is not lost with its page.
+            logger.warning("%s was not written", self.path / page.PAGE, exc_info=True)
         write_json(self.path / RESULTS, said)
         # Last: what is found is written, whatever becomes of its tracking.
         self.tracker.table("results", rows)

@@ -153,6 +153,8 @@ class Tracker:
     def _init(self, options: Mapping[str, Any]) -> Any:
         known = getattr(self._wandb.Settings, "model_fields", {})  # older versions know fewer
         patience: dict[str, Any] = {name: seconds for name, seconds in PATIENCE.items() if name in known}
+        if server := os.environ.get("WANDB_BASE_URL"):
+            patience["base_url"] = server  # wandb reads the variable once a process, and keeps what it said then
         with _told(WANDB_MODE=self.mode, WANDB_SILENT="true"):
             return self._wandb.init(
                 **options,

@@ -106,7 +106,8 @@ def test_a_program_is_scored_by_its_worst_variable_and_full_does_not_count(teste
 def test_a_hypothesis_is_above_its_controls_only_if_all_of_them_were_run(tested):
     result, pairs = tested[0].result, tested[0].pairs
     iia, none, all_of_them = tested[0].iia, Share.of(first(0)), Share.of(first(200))
-    assert 0.1 < iia.value < 0.9  # of the untrained map: above nothing at all, below everything
+    assert iia.value > 0.1  # above nothing at all,
+    assert iia.high < 0.98  # below everything
 
     def above(**controls):
         return OneTested.of(replace(result, controls=controls), pairs).above_controls
