@@ -82,7 +82,7 @@ class Routes:
     def check_alike(ours, own):
         """What they do, not their parameters: Adam turns the rounding of a vanishing gradient into a step."""
         base, source = torch.randn(2, 5, int(ours.embed_dim))
-        torch.testing.assert_close(ours(base.clone(), source), own(base.clone(), source), atol=1e-3, rtol=0)
+        torch.testing.assert_close(ours(base.clone(), source), own(base.clone(), source), atol=3e-3, rtol=0)
 
     def check_stacked(self):
         """Alignments searched for together end as each does alone."""

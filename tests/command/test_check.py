@@ -22,7 +22,7 @@ def known():
         (["tasks=foo"], "tasks='foo' is not allowed: choose one of addition, addition_prompts, arithmetic"),
         (
             ["interventions=[das,foo]"],
-            "interventions='foo' is not allowed: choose one of boundless, das, laf, low_rank",
+            "interventions='foo' is not allowed: choose one of boundless, conditional, das",
         ),
         (["experiment=nope"], "experiment='nope' is not allowed: choose one of align"),
         (["seed=0,1"], "seed=0,1 is not allowed without -m: several values are a sweep"),

@@ -98,7 +98,7 @@ def test_a_half_written_result_is_no_result(content, whole, tmp_path, caplog):
 def test_a_run_that_was_stopped_at_any_file_operation_goes_on(whole, tmp_path, monkeypatch):
     """Each rename and replacement in turn, before and after it is done."""
     stopped = 0
-    for at, after in itertools.product(itertools.count(), (False, True)):
+    for at, after in ((at, after) for at in itertools.count() for after in (False, True)):
         folder, calls = tmp_path / f"run{at}{after}", itertools.count()
 
         def stopping(real, calls=calls, at=at, after=after):

@@ -94,7 +94,9 @@ def test_a_language_model_is_aligned_as_it_is(tmp_path):
     assert "it does NOT do the task" in done.stdout
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert set(written["alignments"]) == {"das", "laf"}
-    assert written["alignments"]["das"]["site"] == {"component": "block_output", "layer": 1}
+    assert written["alignments"]["das"]["site"] == {
+        "component": "block_output", "layer": 1, "head": None, "also": [],
+    }  # fmt: skip
     assert 0 <= written["evaluation"]["accuracy"] < 0.5
 
 

@@ -12,7 +12,7 @@ from numsym.results import plain
 from numsym.studies.graded import FEWEST, Graded, Grades, grade, graded
 from numsym.tasks import MultiObject, Parity
 
-SEARCH, PAIRS = {"max_steps": 3}, {"train": 200, "test": 60}
+SEARCH, PAIRS = {"max_steps": 3, "starts": "random"}, {"train": 200, "test": 60}
 TASK = MultiObject(counts=range(1, 7), held_out=(4,))
 
 

@@ -6,8 +6,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-
 
 def facts(*, by_command: bool) -> dict[str, str]:
     """What `started.json` says.
@@ -21,8 +19,11 @@ def facts(*, by_command: bool) -> dict[str, str]:
 
 
 def _command(by_command: bool) -> str:
-    if by_command and HydraConfig.initialized():
-        return shlex.join(["numsym", *HydraConfig.get().overrides.task])
+    if by_command:
+        from hydra.core.hydra_config import HydraConfig
+
+        if HydraConfig.initialized():
+            return shlex.join(["numsym", *HydraConfig.get().overrides.task])
     if "ipykernel" in sys.modules:
         return "in a notebook"
     return shlex.join(["python", *sys.argv]) if sys.argv and sys.argv[0] not in ("", "-c") else "in Python"

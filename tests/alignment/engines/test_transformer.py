@@ -158,7 +158,7 @@ def test_what_it_supports():
     assert engine_for(model, Site("value_output", 1), known).name == "pyvene"
     assert not TransformerEngine.supports(model, Site("block_output"), [pv.VanillaIntervention(embed_dim=WIDTH)])
     assert not TransformerEngine.supports(torch.nn.Linear(1, 1), Site("block_output"), known)
-    with pytest.raises(ValueError, match=r"at 'value_output' .* TransformerLM at embeddings, block_input"):
+    with pytest.raises(ValueError, match=r"at 'value_output:1' .* TransformerLM at embeddings, block_input"):
         engine_for(model, Site("value_output", 1), known, "resumed")
 
 
