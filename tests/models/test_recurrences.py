@@ -80,7 +80,7 @@ def test_hooks_are_there_while_it_runs_and_no_longer():
     with torch.no_grad():
         plain = network(IDS)
         with running(network, recurrences, {}, 1, 5) as run:
-            assert torch.equal(network(IDS), plain)
+            torch.testing.assert_close(network(IDS), plain)
         assert run.states.shape == (3, 5, 2 * MINE["WIDTH"])
     assert not any(part._forward_hooks for part in network.modules())
     with running(network, recurrences, {}, None, 5) as run:

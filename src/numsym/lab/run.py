@@ -241,6 +241,8 @@ class Run(NoRun):
                 self._check_asked(name, asked[name])
                 found[name] = load(self / name)
         missing = [name for name in names if name not in found]
+        if found and not (self.path / RESULTS).exists():
+            self._gather()  # a run that was stopped behind a part may not have its course yet
         for name, value in (make(missing) if missing else {}).items():
             with new_folder(self / name) as folder:
                 (save or _write)(value, folder)
