@@ -77,34 +77,41 @@ def unigram_replace(
 
 
 def isolate_numbers(
-    tokens: Int[Tensor, "row pos"],
-    number_ids: Int[Tensor, " number"],
-    *,
-    keep: int,
-    fill: int,
-    generator: torch.Generator | None = None,
-) -> Int[Tensor, "row pos"]:
-    """Leave at most `keep` number tokens in each row, chosen at random; the others become `fill`.
+    tokens: Int[Tensor, "row pos"], number_ids: Int[Tensor, " number"], *, keep: int, fill: int
+) -> Int[Tensor, "piece pos"]:
+    """Pack the tokens of each row into sequences with at most `keep` number tokens: no number sees more than that.
+
+    A row is cut before each number that would be one too many. Every token stays, in its order, so that how often a
+    number occurs and the text right around it do not change; a sequence is filled up with `fill`.
 
     Args:
-        tokens: (rows, positions), left as they are.
+        tokens: (rows, positions), left as they are; `fill` is their padding.
         number_ids: the ids of the number tokens.
-        keep: k, how many may stay in a row.
-        fill: the id that takes the others' places; not itself a number.
-        generator: a CPU generator; None is torch's own.
+        keep: k, how many number tokens a sequence may hold.
+        fill: the id of the padding; not itself a number.
+
+    Returns:
+        (sequences, positions), those of a row one after the other; sequences of padding alone are left out.
 
     Raises:
-        InvalidArgumentError: `keep` is below 0, `fill` is a number token, or number ids are missing or repeat.
+        InvalidArgumentError: `keep` is below 1, `fill` is a number token, or number ids are missing or repeat.
 
     Source: [F], Isolate-k.
     """
-    check_at_least("keep", keep, 0)
+    check_at_least("keep", keep, 1)
     numeric = _where(tokens, number_ids)
     if bool((number_ids == fill).any()):
         raise InvalidArgumentError(f"fill={fill!r} is not allowed: it is itself one of the number tokens")
-    order = torch.rand(tokens.shape, generator=generator).to(tokens.device).masked_fill(~numeric, 2.0)
-    rank = order.argsort(dim=1).argsort(dim=1)
-    return torch.where(numeric & (rank >= keep), fill, tokens)
+    piece = (numeric.cumsum(dim=1) - 1).clamp_min(0) // keep
+    pieces = piece[:, -1] + 1
+    start = pieces.cumsum(0) - pieces
+    cut = torch.full((int(pieces.sum()), tokens.shape[1]), fill, dtype=tokens.dtype, device=tokens.device)
+    # Where each token stands in its sequence: how far it is from the first one of the same row and piece.
+    places = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+    fresh = torch.nn.functional.pad(piece.diff(dim=1), (1, 0), value=1) > 0
+    first = torch.where(fresh, places, 0).cummax(dim=1).values
+    cut[start[:, None] + piece, places - first] = tokens
+    return cut[(cut != fill).any(dim=1)]
 
 
 def limit_context(tokens: Int[Tensor, "row pos"], length: int, *, fill: int) -> Int[Tensor, "window length"]:
