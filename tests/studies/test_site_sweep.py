@@ -169,6 +169,9 @@ def test_each_token_of_a_prompt_has_a_search_of_its_own(tmp_path):
     drawn = figure.axes[0].images[0].get_array()
     assert drawn.tolist() == [[share.value for share in row.values()] for row in sweep.map("first").values()]
     plt.close(figure)
+    (chart,) = sweep.charts().values()
+    axis = chart.to_dict()["encoding"]["x"]
+    assert axis["sort"] == [f"{token} {text!r}" for token, text in zip(sweep.tokens, sweep.written, strict=True)]
 
 
 def test_tokens_go_by_the_names_of_the_task(tmp_path):

@@ -172,13 +172,16 @@ def heatmap(rows: Sequence[Row], *, x: str, y: str, value: str = "percent") -> "
     import altair as alt
 
     down, across = (list(dict.fromkeys(row[key] for row in rows)) for key in (y, x))
-    if all(isinstance(one, int | float) for one in across):
+    words = not all(isinstance(one, int | float) for one in across)
+    if not words:
         across.sort()
+    # Numbers may be left out where they do not fit; words are turned, so that each is read.
+    labels = alt.Axis(labelOverlap=not words, labelAngle=-40 if words else 0)
     return (
         alt.Chart(_data(rows))
         .mark_rect(stroke="currentColor", strokeOpacity=0.15)
         .encode(
-            x=alt.X(f"{x}:O", sort=across, axis=alt.Axis(labelOverlap=True, labelAngle=0)),
+            x=alt.X(f"{x}:O", sort=across, axis=labels),
             y=alt.Y(f"{y}:O", sort=down, axis=alt.Axis(labelOverlap=True, labelLimit=160)),
             color=alt.Color(
                 f"{value}:Q",

@@ -105,10 +105,9 @@ class SiteSweep(Result):
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """A row for each site, a column for each hypothesis; or for each token, and a table for each hypothesis."""
         if self.tokens:
-            headings = [f"{token} {text!r}" for token, text in zip(self.tokens, self.written, strict=True)]
             return {
                 f"{name}: {self.title}": [
-                    {"site": str(site), **dict(zip(headings, map(brief, found.values()), strict=True))}
+                    {"site": str(site), **dict(zip(self._headings.values(), map(brief, found.values()), strict=True))}
                     for site, found in self.map(name).items()
                 ]
                 for name in self.results
@@ -127,18 +126,25 @@ class SiteSweep(Result):
         return f"At which places of this network, which does the task {task}, is there {', '.join(self.results)}?"
 
     def charts(self) -> "dict[str, TopLevelMixin]":
-        """A map by site and position for each hypothesis."""
+        """A map by site and position for each hypothesis; with tokens, what is written there stands under it."""
         made: dict[str, TopLevelMixin] = {}
+        x = "token of the exchange" if self.tokens else "position in the base"
         for name in self.results:
             cells = [
-                {"site": str(site), "position in the base": start, **charts.percent(share)}
+                {"site": str(site), x: self._headings.get(start, start), **charts.percent(share)}
                 for site, found in reversed(self.map(name).items())
                 for start, share in found.items()
                 if share.n
             ]
-            caption = f"{name}: IIA by site and by the position of the exchange"
-            made[caption] = charts.heatmap(cells, x="position in the base", y="site")
+            caption = f"{name}: IIA by site and by {'token' if self.tokens else 'the position of the exchange'}"
+            made[caption] = charts.heatmap(cells, x=x, y="site")
         return made
+
+    @property
+    def _headings(self) -> dict[int | str, str]:
+        """Each token with what is written there; tokens that are named by it once."""
+        both = zip(self.tokens, self.written, strict=True)
+        return {token: text if text == token else f"{token} {text!r}" for token, text in both}
 
     def figure(self) -> "Figure":
         """A panel for each hypothesis: sites upwards, positions to the right, and all together at the right edge.

@@ -1,6 +1,9 @@
+import copy
 import os
+from dataclasses import replace
 
 import pytest
+from scipy.stats import sem, t
 
 from numsym.errors import InvalidArgumentError, RunFolderError
 from numsym.lab.report.several import find, several, write
@@ -24,6 +27,22 @@ def test_two_runs_of_a_task_stand_in_one_table(finished, tmp_path):
     written = several(runs, tmp_path)
     assert written.count("align: what was measured</caption>") == 1
     assert written.count("<td>das</td>") >= 2
+
+
+def with_iia(run, iia, seed):
+    """A run as it is read, with another IIA of the rotation and another seed."""
+    results = copy.deepcopy(run.run.results)
+    results["alignments"]["das"]["test"]["iia"]["value"] = iia
+    return replace(run, run=replace(run.run, config={**run.run.config, "seed": seed}, results=results))
+
+
+def test_runs_that_differ_in_their_seed_have_means(finished, tmp_path):
+    run = Told.read(finished)
+    written = several([with_iia(run, iia, seed) for seed, iia in enumerate((0.5, 0.6, 0.7))], tmp_path)
+    low, high = t.interval(0.95, 2, loc=60, scale=sem([50, 60, 70]))
+    assert "align: means over n seeds" in written
+    assert f"{low:.1f}, {high:.1f}" in written
+    assert "means over n seeds" not in several([run], tmp_path)
 
 
 def test_one_run_is_written_anew_into_its_folder(finished):

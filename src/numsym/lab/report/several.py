@@ -12,7 +12,7 @@ from numsym.lab.report.told import Told
 from numsym.results import formatted
 from numsym.shares import Share
 from numsym.storage import write_text
-from numsym.studies.collect import differences
+from numsym.studies.collect import cell, differences, gathered
 
 MARKS = ("versions.json", "failure.json")
 """A folder with one of these is a run's."""
@@ -123,8 +123,21 @@ def _study(study: str, runs: Sequence[Told], names: dict[Path, str], drawn: dict
     if any(isinstance(value, Share) for row in named for value in row.values()):
         chart = charts.beside_controls([{**row, "run": _label(row)} for row in rows], "run")
         pictures = {f"{study}: each beside its controls": chart.to_dict(validate=False)}
-    return html.section(study, *verdicts, html.table(shown, f"{study}: what was measured"),
+    return html.section(study, *verdicts, html.table(shown, f"{study}: what was measured"), _means(study, finished),
                         page.grid(pictures, drawn), level=3)  # fmt: skip
+
+
+def _means(study: str, runs: Sequence[Told]) -> str:
+    """Means over seeds, where runs differ in nothing else; what must be known with them stands below."""
+    table = gathered([run.run for run in runs], allow_mixed=True)
+    rows = [row for row in table.means if row["n"] > 1]
+    if not rows:
+        return ""
+    keys = [key for key in rows[0] if any(row.get(key) is not None for row in rows)]
+    shown = [{key.replace("_", " "): cell(key, row.get(key), row["n"]) for key in keys} for row in rows]
+    mixed = html.text("p", f"Not alike, though in one mean: {'; '.join(table.mixed)}.", class_="notes")
+    caption = f"{study}: means over n seeds, with Student's 95 % intervals; shares in percent"
+    return html.table(shown, caption) + (mixed if table.mixed else "")
 
 
 def _label(row: dict[str, Any]) -> str:
