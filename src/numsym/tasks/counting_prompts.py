@@ -12,11 +12,11 @@ from numsym.hub import load_tokenizer
 from numsym.programs import State
 from numsym.programs.prompts import CountPromptVocabulary
 from numsym.tasks.base import TASKS
-from numsym.tasks.prompts import PromptTask, end_after, names, numbers_in, single_tokens, unused
+from numsym.tasks.prompts import NumberPrompts, end_after, names, numbers_in, single_tokens, unused
 
 
 @TASKS.register("counting_prompts")
-class CountingPrompts(PromptTask):
+class CountingPrompts(NumberPrompts):
     """A trial is a few lines such as `apple apple apple = 3`, the last one's number asked for.
 
     The shots are the same in every trial. Every word after a space must be one token; numbers may be several.
@@ -109,17 +109,10 @@ class CountingPrompts(PromptTask):
         """The tokens."""
         return self._vocabulary
 
-    @property
-    def has_held_out(self) -> bool:
-        """Whether some counts are kept out of training."""
-        return bool(self.held_out)
-
     def draw(self, n: int, split: str, generator: torch.Generator | None) -> State:
         """Counts of a split and words, both uniform: `{"target": (n,), "word": (n,)}`."""
         device = torch.device("cpu") if generator is None else generator.device
-        kept = [
-            c for c in range(1, self.largest + 1) if split == "all" or (c in self.held_out) == (split == "held_out")
-        ]
+        kept = self.of_split(range(1, self.largest + 1), split)
         index = torch.randint(len(kept), (n,), generator=generator, device=device)
         word = torch.randint(len(self.words), (n,), generator=generator, device=device)
         return {"target": torch.tensor(kept, device=device)[index], "word": word}

@@ -5,7 +5,7 @@ Only trials that the model answers rightly are used, where a model is asked (`nu
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -97,6 +97,25 @@ class PromptTask(Task):
                     f"tokenizer is not allowed: it reads {text.splitlines()[-1]!r} not as its parts, but as "
                     f"{_shown(self.tokenizer, found[-12:])}; try another template"
                 )
+
+
+class NumberPrompts(PromptTask):
+    """Prompts about one number, of which some are kept out of training.
+
+    Attributes:
+        held_out: those numbers.
+    """
+
+    held_out: tuple[int, ...]
+
+    @property
+    def has_held_out(self) -> bool:
+        """Whether some numbers are kept out of training."""
+        return bool(self.held_out)
+
+    def of_split(self, numbers: Iterable[int], split: str) -> list[int]:
+        """Those of the numbers that are asked about in a split."""
+        return [n for n in numbers if split == "all" or (n in self.held_out) == (split == "held_out")]
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:

@@ -12,11 +12,11 @@ from numsym.hub import load_tokenizer
 from numsym.programs import State
 from numsym.programs.prompts import SuccessorVocabulary
 from numsym.tasks.base import TASKS
-from numsym.tasks.prompts import PromptTask, end_after, names, numbers_in, unused
+from numsym.tasks.prompts import NumberPrompts, end_after, names, numbers_in, unused
 
 
 @TASKS.register("successor_prompts")
-class SuccessorPrompts(PromptTask):
+class SuccessorPrompts(NumberPrompts):
     """A trial is a few numbers that follow each other, and the next one, which is predicted: `: 3 4 5 6`.
 
     Numbers may be several tokens; see `AdditionPrompts`.
@@ -105,16 +105,11 @@ class SuccessorPrompts(PromptTask):
         """The tokens."""
         return self._vocabulary
 
-    @property
-    def has_held_out(self) -> bool:
-        """Whether some answers are kept out of training."""
-        return bool(self.held_out)
-
     def draw(self, n: int, split: str, generator: torch.Generator | None) -> State:
         """First numbers, uniform over those of a split: `{"first": (n,)}`."""
         device = torch.device("cpu") if generator is None else generator.device
         answers = range(self.smallest + self.length, self.largest + 1)
-        kept = [c - self.length for c in answers if split == "all" or (c in self.held_out) == (split == "held_out")]
+        kept = [answer - self.length for answer in self.of_split(answers, split)]
         index = torch.randint(len(kept), (n,), generator=generator, device=device)
         return {"first": torch.tensor(kept, device=device)[index]}
 

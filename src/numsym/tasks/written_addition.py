@@ -1,18 +1,18 @@
 """Addition of decimal numbers as a tokenizer cuts them ([F], addition; the cuts and their padding are numsym's own)."""
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, check_between, check_name
 from numsym.programs.base import Program, State
 from numsym.programs.written_addition import CUTS, ChunkVocabulary, WrittenAddition
-from numsym.tasks.addition import check_held_out, of_split
-from numsym.tasks.base import TASKS, Task
+from numsym.tasks.addition import SumTask
+from numsym.tasks.base import TASKS
 
 
 @TASKS.register("written_addition")
-class WrittenAdditionTask(Task):
+class WrittenAdditionTask(SumTask):
     """A trial is `a + b = c E`, a and b of `digits` decimal digits, each number cut into tokens of `chunk` digits.
 
     a and b are uniform; the sum has a digit more in about half of the trials, and it is there that the cuts differ:
@@ -36,21 +36,16 @@ class WrittenAdditionTask(Task):
         check_between("digits", digits, 1, 17, why="sums are taken in int64")
         check_between("chunk", chunk, 1, 4, why="each string of digits is a token")
         check_name("cut", cut, CUTS)
-        check_held_out(held_out)
+        super().__init__(held_out)
         if digits % chunk:
             raise InvalidArgumentError(f"digits={digits} is not allowed with chunk={chunk}: give a multiple of {chunk}")
-        self.digits, self.chunk, self.cut, self.held_out = digits, chunk, cut, held_out
+        self.digits, self.chunk, self.cut = digits, chunk, cut
         self._vocabulary = ChunkVocabulary.build(chunk)
 
     @property
     def vocabulary(self) -> ChunkVocabulary:
         """The tokens; the id of a string of `chunk` digits is its number."""
         return self._vocabulary
-
-    @property
-    def has_held_out(self) -> bool:
-        """Whether pairs are kept out of training."""
-        return self.held_out > 0
 
     @property
     def numbers(self) -> int:
@@ -62,28 +57,15 @@ class WrittenAdditionTask(Task):
         """The most tokens of a trial."""
         return 3 * (self.digits // self.chunk) + 4  # two signs, one token more in the sum, the end
 
-    def draw(self, n: int, split: str, generator: torch.Generator | None) -> State:
-        """Pairs of numbers: `{"a": (n,), "b": (n,)}`."""
+    def uniform(self, n: int, generator: torch.Generator | None) -> State:
+        """Over the numbers of `digits` digits."""
         device = torch.device("cpu") if generator is None else generator.device
         low, high = 10 ** (self.digits - 1) if self.digits > 1 else 0, 10**self.digits
-
-        def pairs(count: int) -> State:
-            return {x: torch.randint(low, high, (count,), generator=generator, device=device) for x in ("a", "b")}
-
-        return of_split(pairs, n, split, self.held_out)
+        return {x: torch.randint(low, high, (n,), generator=generator, device=device) for x in ("a", "b")}
 
     def number(self, plan: State) -> Int[Tensor, "batch"]:
         """The last `chunk` digits of the sum."""
         return (plan["a"] + plan["b"]) % self.numbers
-
-    def intervenable(self, input_ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
-        """The digits of a and b: where a number can still be exchanged before the answer begins."""
-        v = self.vocabulary
-        return (input_ids < v.plus) & ((input_ids == v.equals).cumsum(dim=1) == 0)
-
-    def places(self, input_ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
-        """The position itself: both numbers must have been read equally far."""
-        return torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape)
 
     def build(self, program: type[Program]) -> WrittenAddition:
         """A program of this task, with what it needs to know of it."""
