@@ -46,6 +46,7 @@ class Half(Result):
     seen: Float[Tensor, "n"] = beside()
 
     title = "Heads | tails"
+    question = "Is it fair?"
     notes = "A coin."
 
     def rows(self):
@@ -53,6 +54,9 @@ class Half(Result):
 
     def facts(self):
         return {"Coin": "a *fair* one"}
+
+    def findings(self):
+        return [("perhaps", "it fell twice")]
 
 
 @pytest.fixture
@@ -126,7 +130,14 @@ def test_the_card_reads_as_it_is(half, tmp_path):
     half.save_pretrained(tmp_path / "coin")
     card = ModelCard.load(tmp_path / "coin" / "README.md")
     assert (card.data.library_name, "numsym" in card.data.tags) == ("numsym", True)
-    assert card.text.splitlines()[:4] == ["", "# Heads | tails", "", "- **Coin**: a *fair* one"]
+    said = [
+        "# Heads | tails",
+        "Is it fair?",
+        "## What came out",
+        "- **perhaps**: it fell twice",
+        "- **Coin**: a *fair* one",
+    ]
+    assert [line for line in card.text.splitlines() if line][:5] == said
     assert "| coin | heads |\n| --- | --- |\n| a\\|b | 50.0 [9.5, 90.5] |" in card.text
     assert "A coin." in card.text
     assert 'import Half\n\nfound = Half.from_pretrained("USER/NAME")' in card.text

@@ -82,10 +82,11 @@ def load_tokenizer(tokenizer: Any) -> Any:
 class OnHub(ModelHubMixin):
     """What can be pushed to the Hugging Face hub and read from there, with a card that says what was found.
 
-    A subclass has what its `card` needs: `title`, `notes`, `markdown()` and `load(path, model)`.
+    A subclass has what its card needs: `title`, `question`, `notes`, `findings()`, `markdown()` and `load(path, model)`.
     """
 
     title: Any
+    question: Any
     notes: ClassVar[str]
 
     # The mixin would otherwise collect the arguments of `__init__`; a result's own files hold them.
@@ -98,6 +99,10 @@ class OnHub(ModelHubMixin):
     def facts(self) -> dict[str, str]:
         """What the card says beside the tables: name -> a sentence in Markdown."""
         return {}
+
+    def findings(self) -> list[tuple[str, str]]:
+        """What came out: a word, and the reason for it."""
+        raise NotImplementedError
 
     def tags(self) -> dict[str, Any]:
         """What the hub files it under, besides numsym: fields of a model card's metadata."""
@@ -123,9 +128,12 @@ class OnHub(ModelHubMixin):
         home = next((one for one in homes if hasattr(sys.modules[one], name)), type(self).__module__)
         tags = {"library_name": "numsym", "tags": ["numsym", "interpretability", "causal-abstraction"], **self.tags()}
         facts = "".join(f"- **{fact}**: {said}\n" for fact, said in self.facts().items())
+        verdict = "\n".join(f"- **{word}**: {reason}" for word, reason in self.findings())
         parts = [
             f"---\n{yaml.safe_dump(tags, sort_keys=False)}---\n",
             f"# {self.title}\n",
+            *([f"{self.question}\n"] if self.question else []),
+            *([f"## What came out\n\n{verdict}\n"] if verdict else []),
             *([facts] if facts else []),
             f"## What was measured\n\n{self.markdown()}",
             *([f"{self.notes}\n"] if self.notes else []),

@@ -1,6 +1,7 @@
 import json
 import os
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from numsym._pyvene import locations, pv
 from numsym.alignment import AlignmentResult, Measurement, align, interchange_pairs
 from numsym.errors import InvalidArgumentError, ModelMismatchError, RunFolderError
 from numsym.models import RecurrentConfig, RecurrentLM, hash_of
+from numsym.shares import Share
 
 SERVER = runpy.run_path(str(Path(__file__).parents[1] / "hub_on_loopback.py"))
 
@@ -48,6 +50,19 @@ def test_printed_it_says_what_was_found_in_a_few_lines(result):
     assert "<table" in result._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("iia", "ceiling", "standing"),
+    [(90, 95, "above controls"), (90, 85, "above controls"), (90, 50, "steered"), (20, 5, "not above controls")],
+)
+def test_what_is_found_stands_between_its_controls_and_the_ceiling(result, iia, ceiling, standing):
+    counts = {"floor": 10, "permuted": 20, "untrained": 5, "ceiling": ceiling}
+    controls = {name: Share.of_counts(n, 100) for name, n in counts.items()}
+    found = replace(result, test=replace(result.test, iia=Share.of_counts(iia, 100)), controls=controls)
+    (said,) = found.findings()
+    assert said[0] == standing
+    assert ("exchanges no value" in said[1]) == (standing == "steered")
+
+
 def test_without_the_model_its_numbers_are_read(result, counter, tmp_path):
     result.save(tmp_path / "found")
     again = AlignmentResult.load(tmp_path / "found")
@@ -80,8 +95,8 @@ def test_on_the_hub_it_has_a_card_and_comes_back_whole_and_pyvenes_too(result, c
     card = found["README.md"].decode()
     for part in (
         "at `state:0` the network holds `count, phase` of the program `up_down`, on the task `multi_object`",
-        f"{100 * result.iia:.1f} [{100 * result.test.iia.low:.1f}, ", "% of 100 pairs; on held-out numbers ",
-        "every control that was run (floor)", f"SHA-256 `{result.model_hash}`",
+        f"{100 * result.iia:.1f} [{100 * result.test.iia.low:.1f}, ", "% on 100 pairs, and ",
+        "- **not compared**: ", "permuted and untrained controls were not run", f"SHA-256 `{result.model_hash}`",
         "from numsym.alignment import AlignmentResult", 'from_pretrained("me/counter", model=model)',
     ):  # fmt: skip
         assert part in card

@@ -152,10 +152,15 @@ class AlignmentResult(Result):
 
     @property
     def standing(self) -> str:
-        """Whether IIA is surely above what its floor, permuted and untrained controls reach."""
+        """Whether IIA is surely above what its floor, permuted and untrained controls reach, and not above the ceiling.
+
+        An exchange that does more than one of the whole site can exchanges no value that is there: it steers.
+        """
         if not {"permuted", "untrained"} <= set(self.controls):
             return "not compared"
-        return "not above controls" if self._not_above() else "above controls"
+        if self._not_above():
+            return "not above controls"
+        return "steered" if self._above_ceiling() else "above controls"
 
     @property
     def reason(self) -> str:
@@ -170,7 +175,14 @@ class AlignmentResult(Result):
             reached = ", ".join(f"{name} reaches {formatted(self.controls[name])} %" for name in below)
             return f"{said}; its interval is not above that of its controls: {reached}"
         reached = ", ".join(f"{name} {formatted(self.controls[name])} %" for name in BELOW if name in self.controls)
-        return f"{said}; its interval is above those of its controls ({reached})"
+        said = f"{said}; its interval is above those of its controls ({reached})"
+        if self._above_ceiling():
+            whole = formatted(self.controls["ceiling"])
+            said += f", and above that of an exchange of the whole site ({whole} %): it steers, and exchanges no value"
+        return said
+
+    def _above_ceiling(self) -> bool:
+        return "ceiling" in self.controls and self.test.iia.low > self.controls["ceiling"].high
 
     def _not_above(self) -> list[str]:
         return [name for name in BELOW if name in self.controls and self.test.iia.low <= self.controls[name].high]
@@ -246,20 +258,12 @@ class AlignmentResult(Result):
         ]
 
     def facts(self) -> dict[str, str]:
-        """Hypothesis, IIA and verdict, as the card on the hub says them."""
-        low = max((c for name, c in self.controls.items() if name != "ceiling"), key=lambda c: c.high, default=None)
-        names = ", ".join(name for name in self.controls if name != "ceiling")
-        above = low is not None and self.test.iia.low > low.high
-        held = "" if self.held_out is None else f"; on held-out numbers {_of(self.held_out.iia)}"
+        """Hypothesis, alignment and weights, as the card on the hub says them."""
         return {
             "Hypothesis": f"at `{self.site}` the network holds `{', '.join(self.variables)}` of the program "
             f"`{self.program}`, on the task `{self.task}`",
             "Alignment": f"`{self.alignment}`, {self.subspace_dim} coordinates a variable, seed {self.seed}, "
             f"{self.steps} steps ({'reached its goal' if self.converged else 'did not reach its goal'})",
-            "IIA": f"the exchange gives every token that the program gives in {_of(self.test.iia)} pairs{held}",
-            "Verdict": "not given, as no control was run"
-            if low is None
-            else f"{'above' if above else 'not above'} every control that was run ({names})",
             "Weights": f"SHA-256 `{self.model_hash}`: only these load with the intervention",
         }
 
@@ -327,7 +331,3 @@ class AlignmentResult(Result):
         check_hash(model, read["model_hash"])
         intervention = read_intervention(Path(path)).to(next(model.parameters()).device)
         return cls.from_dict(read, intervention=intervention, model=model)
-
-
-def _of(share: Share) -> str:
-    return f"{formatted(share)} % of {share.n}"
