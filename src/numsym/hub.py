@@ -82,7 +82,7 @@ def load_tokenizer(tokenizer: Any) -> Any:
 class OnHub(ModelHubMixin):
     """What can be pushed to the Hugging Face hub and read from there, with a card that says what was found.
 
-    A subclass has what its card needs: `title`, `question`, `notes`, `findings()`, `markdown()` and `load(path, model)`.
+    A subclass has what a card needs: `title`, `question`, `notes`, `findings()`, `markdown()` and `load(path, model)`.
     """
 
     title: Any
