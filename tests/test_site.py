@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -77,6 +78,26 @@ def test_nothing_is_taken_from_the_network(site, pages):
 def test_search_works_from_a_folder(site):
     # A page that is opened as a file may not fetch another, so the offline plugin makes a script of the index.
     assert "interchange_pairs" in (site / "search" / "search_index.js").read_text(encoding="utf-8")
+
+
+def test_search_finds_a_page_in_a_browser_without_a_network(site):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = running.new_page()
+        asked, errors = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto((site / "index.html").as_uri())
+        page.locator("input.md-search__input").fill("divergence")
+        page.locator("a.md-search-result__link").first.wait_for(state="attached", timeout=60_000)
+        links = [link.get_attribute("href") for link in page.locator("a.md-search-result__link").all()]
+        running.close()
+    assert any("analyses.html" in link for link in links)
+    assert [url for url in asked if url.startswith("http")] == errors == []
 
 
 @pytest.mark.parametrize("room", ["numsym", *ROOMS])

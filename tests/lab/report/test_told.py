@@ -14,6 +14,14 @@ def test_rows_come_back_with_their_intervals(finished):
     assert (run.study, run.task, run.seed) == ("align", "multi_object", "0")
 
 
+def test_a_study_without_a_task_is_not_given_that_of_the_recipes(finished):
+    run = Told.read(finished)
+    names = {"fourier": "", "routes": "", "compare": "single_object", "modular_adder": "single_object"}
+    for study, task in names.items():
+        config = {"experiment.name": study, "tasks.name": "single_object"}
+        assert replace(run, run=replace(run.run, config=config)).task == task
+
+
 def test_a_result_that_was_read_again_says_the_same(finished):
     read = Alignments.from_dict(json.loads((finished / "results.json").read_text()))
     written = json.loads((finished / FILE).read_text())
