@@ -133,8 +133,8 @@ def table() -> None:
         task = TASKS[task_name]()
         model = network(task, width, 0, cell)
         found, seconds, _ = searched(model, task, k, FUNCTIONS, {}, variable=variable, program=program)
-        rows.append({"work": f"{cell} {width}, {task_name}, {program}.{variable}", "before": best,
-                     **{function: 100 * one.iia for function, one in zip(FUNCTIONS, found, strict=True)}, "s": seconds})  # fmt: skip
+        iia = dict(zip(FUNCTIONS, (100 * one.iia for one in found), strict=True))
+        rows.append({"work": f"{cell} {width}, {task_name}, {program}.{variable}", "before": best, **iia, "s": seconds})
         print(rows[-1], flush=True)
     report("search_table", rows)
 
