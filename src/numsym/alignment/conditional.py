@@ -26,6 +26,13 @@ PROBE_RIDGE = 1e-3
 ROUNDS, TRIALS = 30, 4
 """Of finding codes: reassignments, and how often it begins again."""
 
+LEAST = 1e-3
+"""The spread of a shared component, as a share of the first's, below which it is noise of the means and no coordinate.
+
+Kept, such a component is divided by its spread: on GRUs of width 128 the start *means, U = V* has 78 and 86 % with all
+components and 98 and 93 % with these (Same-Object, seeds 0 and 1), and differs from run to run by rounding.
+"""
+
 Code = tuple[Float[Tensor, "hidden k"], Float[Tensor, "hidden k"], Float[Tensor, "k"]]
 """U, V and the offset of one condition."""
 
@@ -123,7 +130,7 @@ def _corresponding(seen: Seen, block: int, parts: list[_Means], k: int, ridge: f
     rows = {c: torch.isin(part.value, shared) for c, part in enumerate(parts) if not apart[c]}
     beside = torch.cat([parts[c].means[mine] for c, mine in rows.items()], 1)
     left, spread, _ = torch.linalg.svd(beside - beside.mean(0), full_matrices=False)
-    n = min(k, int((spread > 1e-9 * spread[0]).sum()))
+    n = min(k, int((spread > LEAST * spread[0]).sum()))
     z = left[:, :n] * spread[:n]
     codes: list[Code] = []
     for c, part in enumerate(parts):

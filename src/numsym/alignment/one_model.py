@@ -11,6 +11,7 @@ from numsym.alignment import controls as control
 from numsym.alignment.controls import states_at
 from numsym.alignment.engines.choice import engine_for
 from numsym.alignment.engines.pyvene import Whole, device_of, unintervened
+from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build, function_of
 from numsym.alignment.hypotheses import CONDITIONAL, Drawn, Hypothesis, PairCounts
 from numsym.alignment.latent import Latent
@@ -20,6 +21,7 @@ from numsym.alignment.search import RANDOM, Engine, SearchSettings, Starts, righ
 from numsym.alignment.starts import Seen
 from numsym.alignment.subject import Found, Searched, train
 from numsym.errors import InvalidArgumentError
+from numsym.models.recurrent import RecurrentLM
 from numsym.models.site import Site
 from numsym.programs import State
 from numsym.shares import Share
@@ -118,8 +120,7 @@ class OneModel:
         """What interchange pairs show at the site."""
         program, device = self.task.program(h.program), device_of(self.model)
         pairs = pairs.rows(slice(0, SEEN)).to(device)
-        base, source = states_at(self.model, self.site, pairs)
-
+        base, source = self._states(pairs)
         places = len(base) // len(pairs)
 
         def values(state: State) -> Tensor:
@@ -136,6 +137,15 @@ class OneModel:
             blocks=tuple(blocks),
             names=program.variables,
         )
+
+    def _states(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """The site's values where bases and sources meet, by the search's own route where it reads them faster."""
+        if isinstance(self.model, RecurrentLM) and not self.tokens and len(self.site.parts) == 1:
+            anything = build("low_rank", self.site.check(self.model), 1, 1, 0)
+            if RecurrentEngine.supports(self.model, self.site, [anything]):
+                prepared = RecurrentEngine(self.model, self.site, [anything]).prepare(pairs)
+                return prepared.base, prepared.source
+        return states_at(self.model, self.site, pairs)
 
     def shares(self, searched: Searched, index: int, pairs: Pairs) -> Share:
         """IIA."""

@@ -101,10 +101,10 @@ class SearchSettings:
 
     max_steps: int = 1000
     batch_size: int = 128
-    learning_rate: float | int = 1e-2
-    check_every: int = 50
-    patience: int = 10
-    stop_at: float | int = 0.995
+    learning_rate: float | int = 3e-2
+    check_every: int = 25
+    patience: int = 20
+    stop_at: float | int = 0.998
     schedule: str = "cosine"
     boundary_weight: float | int = 0.01
     cl_weight: float | int = 0.0
