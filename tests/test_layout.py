@@ -21,7 +21,7 @@ WITHOUT_TWIN = {
 }  # fmt: skip
 
 ROOMS = (
-    ("errors", "shares"), ("registry",), ("storage", "recipes", "_tables"), ("hub",), ("_pyvene", "results"),
+    ("errors", "shares"), ("checked", "registry"), ("storage", "recipes", "_tables"), ("hub",), ("_pyvene", "results"),
     ("run", "figures"), ("programs",), ("tasks",), ("models",), ("interventions",), ("training",),
     ("alignment",), ("probes", "circuits"), ("studies",), ("lab",),
 )  # fmt: skip

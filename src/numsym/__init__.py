@@ -6,6 +6,7 @@ Importing it registers its models with pyvene; everything else happens when it i
 from importlib.metadata import version
 
 from numsym import alignment, circuits, interventions, models, probes, programs, studies, tasks
+from numsym.checked import border
 from numsym.lab.run import Run
 from numsym.run import NO_RUN
 from numsym.training import evaluate, train
@@ -31,3 +32,4 @@ __all__ = [
     *(_name for _name in studies.STUDIES if _name != "align"),
 ]
 __version__ = version("numsym")
+border(globals())

@@ -23,12 +23,20 @@ class InvalidArgumentError(NumsymError, ValueError):
     """A parameter has a value that is not allowed."""
 
 
+class WrongTypeError(InvalidArgumentError, TypeError):
+    """An argument is of a type that is not allowed, is not known, or is missing."""
+
+
 class UnknownNameError(InvalidArgumentError):
     """A name (of a task, program, variable, alignment, recipe, ...) that nothing is registered under."""
 
 
 class ModelMismatchError(InvalidArgumentError):
     """A model does not fit what it is used with: its vocabulary, its type, or the weights a result was fitted to."""
+
+
+class DivergedError(NumsymError, ArithmeticError):
+    """A training or a search came to numbers that are not finite."""
 
 
 class RunFolderError(NumsymError, FileExistsError):

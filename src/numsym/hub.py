@@ -73,6 +73,10 @@ def load_tokenizer(tokenizer: Any) -> Any:
         InvalidArgumentError: see `fetch`.
     """
     if not isinstance(tokenizer, str | os.PathLike):
+        if not (callable(tokenizer) and hasattr(tokenizer, "decode")):
+            raise InvalidArgumentError(
+                f"tokenizer={tokenizer!r} is not allowed: give a tokenizer of transformers, its folder, or its name"
+            )
         return tokenizer
     from transformers import AutoTokenizer
 

@@ -29,9 +29,14 @@ KINDS = [
 TOLD = [kind for kind in KINDS if kind is not BoundlessLinearAlignmentIntervention]
 
 
+def ranked(kind, rank):
+    """The rank, for those that have one."""
+    return {"low_rank_dimension": rank} if "low_rank_dimension" in inspect.signature(kind.__init__).parameters else {}
+
+
 @pytest.mark.parametrize("kind", TOLD)
 def test_exchanging_with_itself_is_the_identity_and_all_of_it_gives_the_source(kind):
-    exchange = kind(embed_dim=WIDTH, low_rank_dimension=WIDTH)
+    exchange = kind(embed_dim=WIDTH, **ranked(kind, WIDTH))
     base, source = torch.randn(2, 7, WIDTH)
     assert torch.equal(exchange(base, base.clone()), base)
     torch.testing.assert_close(exchange(base, source), source, atol=1e-4, rtol=0)
@@ -41,7 +46,7 @@ def test_exchanging_with_itself_is_the_identity_and_all_of_it_gives_the_source(k
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_positions_are_exchanged_each_by_itself(kind):
-    exchange = kind(embed_dim=WIDTH, keep_last_dim=True, low_rank_dimension=5)
+    exchange = kind(embed_dim=WIDTH, keep_last_dim=True, **ranked(kind, 5))
     exchange.set_interchange_dim(5)
     base, source = torch.randn(2, 7, 3, WIDTH)
     got = exchange(base, source)
@@ -51,7 +56,7 @@ def test_positions_are_exchanged_each_by_itself(kind):
 
 @pytest.mark.parametrize("kind", TOLD)
 def test_only_the_chosen_blocks_change_and_blocks_add_up(kind):
-    exchange = kind(embed_dim=WIDTH, low_rank_dimension=WIDTH, subspace_partition=[[0, 3], [3, 4], [5, 7, 11]])
+    exchange = kind(embed_dim=WIDTH, **ranked(kind, WIDTH), subspace_partition=[[0, 3], [3, 4], [5, 7, 11]])
     base, source = torch.randn(2, 2, WIDTH)
     both = exchange(base, source, [[0, 2], [1]])
     one_by_one = exchange(exchange(base, source, [[0], [1]]), source, [[2], [1]])
@@ -66,7 +71,7 @@ def test_only_the_chosen_blocks_change_and_blocks_add_up(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_the_map_keeps_its_own_type_and_the_bases_comes_back(kind, dtype):
-    exchange = kind(embed_dim=WIDTH, low_rank_dimension=5)
+    exchange = kind(embed_dim=WIDTH, **ranked(kind, 5))
     base, source = torch.randn(2, 7, WIDTH).to(dtype)
     assert torch.equal(exchange(base, source), exchange(base.float(), source.float()).to(dtype))
     exchange.double()
@@ -87,7 +92,7 @@ def test_arguments_are_strict(kind):
 @torch.no_grad()
 def test_what_pyvene_saves_pyvene_loads(kind, tmp_path, generator):
     model = RecurrentLM(RecurrentConfig(hidden_size=WIDTH, vocab_size=9)).eval()
-    place = {"component": "state", "layer": 0, "unit": "pos", "low_rank_dimension": 4}
+    place = {"component": "state", "layer": 0, "unit": "pos", **ranked(kind, 4)}
     config = [{**place, "intervention_type": kind, "subspace_partition": [[0, 3], [3, 4]]}]
     intervenable = pv.IntervenableModel(pv.IntervenableConfig(config), model)
     base, source = torch.randint(9, (2, 6, 8), generator=generator)
@@ -122,6 +127,6 @@ def test_an_intervention_built_by_hand_survives_pyvenes_reload(tmp_path, generat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_tensor_is_made_on_the_device_of_the_states(kind, on_fake_cuda):
-    with on_fake_cuda(kind(embed_dim=WIDTH, low_rank_dimension=5)) as exchange:
+    with on_fake_cuda(kind(embed_dim=WIDTH, **ranked(kind, 5))) as exchange:
         base, source = torch.empty(2, 7, WIDTH, device="cuda")
         assert exchange(base, source).device.type == "cuda"

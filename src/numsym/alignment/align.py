@@ -77,7 +77,7 @@ def align(
 
     Example:
         >>> task = numsym.tasks.MultiObject(counts=range(1, 4))
-        >>> model = numsym.models.counting_gru(task)
+        >>> model = numsym.models.counting_gru(task.vocabulary)
         >>> found = numsym.align(
         ...     model, task, subspace_dim=1, controls=("floor",),
         ...     search={"max_steps": 2}, pairs={"train": 50, "validation": 20, "test": 20},
@@ -239,6 +239,8 @@ def check_options(
     for name in ("max_steps", "batch_size", "check_every", "patience", "tries"):
         check_at_least(name, getattr(settings, name), 1)
     check_between("stop_at", settings.stop_at, 0, 1)
+    for name in ("learning_rate", "boundary_weight"):
+        check_at_least(name, getattr(settings, name), 0)
     check_name("starts", settings.starts, STARTS)
     check_name("schedule", settings.schedule, SCHEDULES)
     check_name("cl_target", settings.cl_target, TARGETS)

@@ -73,6 +73,8 @@ class Hypothesis:
         program = task.program(wanted.program)
         if not wanted.variables:
             raise InvalidArgumentError(f"variable={self.variable!r} is not allowed: name at least one")
+        if len(set(wanted.variables)) < len(wanted.variables):
+            raise InvalidArgumentError(f"variable={self.variable!r} is not allowed: name each once")
         for variable in wanted.variables:
             program.block(variable)
         alignment = wanted.alignment or ("linear" if width <= WIDE else "low_rank")

@@ -3,6 +3,7 @@
 Metrics on a model. Training goes elsewhere.
 """
 
+from numsym.checked import border
 from numsym.circuits.adder import Adder, ModularModel, as_adder
 from numsym.circuits.attention import AttentionToFirst, attention_to_first
 from numsym.circuits.circles import Circle, Circles, embedded_circles, find_circles, isolate, remove
@@ -46,3 +47,5 @@ __all__ = [
     "strength_value",
     "turn",
 ]
+
+border(globals())

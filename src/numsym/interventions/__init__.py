@@ -1,5 +1,6 @@
 """Intervention types for pyvene, and the recipes that name them. The search for their parameters does not go here."""
 
+from numsym.checked import border
 from numsym.interventions.base import AlignmentIntervention
 from numsym.interventions.boundless import BoundlessLinearAlignmentIntervention
 from numsym.interventions.conditional import ConditionalAlignmentIntervention
@@ -17,3 +18,5 @@ __all__ = [
     "LowRankLinearAlignmentIntervention",
     "load_config",
 ]
+
+border(globals(), methods=False)

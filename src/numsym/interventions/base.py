@@ -51,6 +51,12 @@ class AlignmentIntervention(pv.TrainableIntervention, pv.DistributedRepresentati
                 f"unknown argument {', '.join(unknown)} of {type(self).__name__}: besides embed_dim, keep_last_dim and "
                 f"subspace_partition it takes the fields of pyvene's RepresentationConfig, {', '.join(PYVENE_FIELDS)}"
             )
+        for name in ("low_rank_dimension", "latent_dim"):
+            if fields.get(name) is not None:
+                raise InvalidArgumentError(
+                    f"{name}={fields[name]!r} is not allowed: {type(self).__name__} has none; it exchanges the first "
+                    "`interchange_dim` coordinates (`set_interchange_dim`), or the blocks of `subspace_partition`"
+                )
         if embed_dim is None:
             raise InvalidArgumentError(
                 f"embed_dim=None is not allowed: {type(self).__name__} needs the width of what it intervenes on "

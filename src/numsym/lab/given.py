@@ -16,6 +16,7 @@ from numsym.alignment.functions import ALIGNMENTS
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import load_config
 from numsym.models import build, read_model
+from numsym.models.load import check_device
 from numsym.results import plain, rebuilt
 from numsym.run import NoRun
 from numsym.tasks import Task, load_task
@@ -87,13 +88,7 @@ class Given:
         name = self.config["device"]
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            torch.empty(0, device=name)
-        except (AssertionError, RuntimeError, TypeError):
-            raise InvalidArgumentError(
-                f"device={name!r} is not allowed: there is none here; give auto, cpu, or cuda where PyTorch finds it"
-            ) from None
-        return torch.device(name)
+        return check_device(name)
 
     @property
     def recipe(self) -> dict[str, Any]:

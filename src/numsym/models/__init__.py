@@ -1,6 +1,7 @@
 """Thin adapters that make models known to pyvene. How they are trained or intervened on does not go here."""
 
 from numsym._pyvene import SPLIT_HEADS, Component, components_of, register
+from numsym.checked import border
 from numsym.models.activations import activations
 from numsym.models.build import build
 from numsym.models.counters import counting_gru, counting_gru_by_phase, counting_transformer
@@ -41,3 +42,5 @@ __all__ = [
     "sites_named",
     "state_sites",
 ]
+
+border(globals(), methods=False)

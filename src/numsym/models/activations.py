@@ -37,7 +37,7 @@ def activations(
 
     Example:
         >>> task = numsym.tasks.MultiObject()
-        >>> states = activations(numsym.models.counting_gru(task), "state", task.sample(10))
+        >>> states = activations(numsym.models.counting_gru(task.vocabulary), "state", task.sample(10))
         >>> states.ndim
         3
     """

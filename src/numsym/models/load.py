@@ -53,7 +53,7 @@ def load(
         The model or its adapter, in evaluation mode.
 
     Raises:
-        InvalidArgumentError: it is not there and cannot be downloaded, or `dtype` is not allowed.
+        InvalidArgumentError: it is not there and cannot be downloaded, or `dtype` or `device` is not allowed.
         ModelMismatchError: neither layers nor a recurrence are found in it, or something else is missing; what is
             missing is said at once.
 
@@ -75,10 +75,27 @@ def load(
         raise InvalidArgumentError(
             f"{', '.join(options)} is not allowed with a model that is there: it is for one that is read"
         )
+    if device is not None:
+        check_device(device)
     if device is not None or kind is not None:
         # Not `found.to`: TransformerLens's bridge and quantised models have their own, with other arguments.
         nn.Module.to(found, device=device, dtype=kind)
     return _known(found).eval()
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device of this name.
+
+    Raises:
+        InvalidArgumentError: there is no such device here.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError):
+        raise InvalidArgumentError(
+            f"device={str(device)!r} is not allowed: there is none here; give cpu, or cuda where PyTorch finds it"
+        ) from None
+    return torch.device(device)
 
 
 def _dequantised(model: Any) -> Any:

@@ -11,14 +11,15 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
 from numsym._pyvene import Component, register
 from numsym.errors import InvalidArgumentError, ModelMismatchError, check_at_least, check_between
+from numsym.models.config import ModelConfig
 
 
-class ModularTransformerConfig(PretrainedConfig):
+class ModularTransformerConfig(ModelConfig):
     """Shape of a `ModularTransformer`.
 
     Args:

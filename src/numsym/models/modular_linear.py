@@ -5,18 +5,19 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
 from numsym._pyvene import Component, register
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
+from numsym.models.config import ModelConfig
 from numsym.models.modular import require_one_input
 
 KINDS = ("A", "B", "C", "D", "X")
 """What each computes stands at `LinearModularModel`."""
 
 
-class LinearModularConfig(PretrainedConfig):
+class LinearModularConfig(ModelConfig):
     """Shape of a `LinearModularModel`.
 
     Args:

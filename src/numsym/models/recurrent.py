@@ -6,18 +6,19 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from numsym._pyvene import register
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
+from numsym.models.config import ModelConfig
 from numsym.models.edits import state_components
 from numsym.models.layers import RecurrentLayer
 
 CELLS = ("gru", "lstm")
 
 
-class RecurrentConfig(PretrainedConfig):
+class RecurrentConfig(ModelConfig):
     """The shape of a `RecurrentLM`.
 
     Args:

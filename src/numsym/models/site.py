@@ -16,7 +16,7 @@ from numsym._pyvene import (
     layers_with,
     pv,
 )
-from numsym.errors import InvalidArgumentError
+from numsym.errors import InvalidArgumentError, check_at_least
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Site:
     layer: int = 0
     head: int | None = None
     also: tuple["Site", ...] = ()
+
+    def __post_init__(self) -> None:
+        check_at_least("layer", self.layer, 0)
+        if self.head is not None:
+            check_at_least("head", self.head, 0)
 
     @classmethod
     def of(cls, site: "str | Site | Sequence[str | Site]") -> "Site":

@@ -9,18 +9,19 @@ import torch
 from jaxtyping import Bool, Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from numsym._pyvene import SPLIT_HEADS, Component, register
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
+from numsym.models.config import ModelConfig
 
 POSITIONS = ("rotary", "learned", "none")
 NORMS = {"rms": "RMS", "layer": "LN", "none": None}
 WEIGHTS = "model.safetensors"
 
 
-class TransformerConfig(PretrainedConfig):
+class TransformerConfig(ModelConfig):
     """The shape of a `TransformerLM`.
 
     Args:

@@ -1,5 +1,6 @@
 """Correlational measures of number representations: tensors in, a result out. What is causal is an intervention."""
 
+from numsym.checked import border
 from numsym.probes.corpus import ppmi_svd, word2vec
 from numsym.probes.helix import HelixFit, helix
 from numsym.probes.inputs import shuffled
@@ -39,3 +40,5 @@ __all__ = [
     "unigram_replace",
     "word2vec",
 ]
+
+border(globals())

@@ -3,6 +3,7 @@
 Here goes what is computed, over variables; what is asked, and with which tokens, is a task (`numsym.tasks`).
 """
 
+from numsym.checked import border
 from numsym.programs.addition import Addition, AdditionVocabulary
 from numsym.programs.arithmetic import DeferredArithmetic, EagerArithmetic
 from numsym.programs.base import FULL, PROGRAMS, Program, State, Unrolled, Vocabulary, exchange, state_at, unroll
@@ -62,3 +63,5 @@ __all__ = [
     "state_at",
     "unroll",
 ]
+
+border(globals(), methods=False)

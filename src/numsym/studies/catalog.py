@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from numsym.checked import checked
 from numsym.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,7 +35,8 @@ def study(function: Any = None, **presets: Any) -> Any:
     """
 
     def file(made: F) -> F:
-        STUDIES.register(made.__name__)(made)
-        return made
+        guarded = checked(made)
+        STUDIES.register(made.__name__)(guarded)
+        return guarded
 
     return file if function is None else file(function)

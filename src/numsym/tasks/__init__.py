@@ -1,5 +1,6 @@
 """What is asked of a network: vocabularies, samples, splits. How it may be solved is a program (`numsym.programs`)."""
 
+from numsym.checked import border
 from numsym.tasks.addition import AdditionTask
 from numsym.tasks.addition_prompts import AdditionPrompts
 from numsym.tasks.arithmetic import Arithmetic
@@ -38,3 +39,5 @@ __all__ = [
     "WrittenAdditionTask",
     "load_task",
 ]
+
+border(globals())

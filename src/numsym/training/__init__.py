@@ -1,5 +1,6 @@
 """Training: one loop, to which loss, optimisers and batches are given; how well a model does its task."""
 
+from numsym.checked import border
 from numsym.training.adders import AdderTraining, train_adder
 from numsym.training.evaluation import Evaluation, evaluate, rightly
 from numsym.training.loop import TrainingLog
@@ -19,3 +20,5 @@ __all__ = [
     "train_adder",
     "train_modular",
 ]
+
+border(globals())

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import frozen
-from numsym.errors import check_at_least
+from numsym.errors import ModelMismatchError, check_at_least
 from numsym.models.logits import by_length, check_vocabulary, next_token_logits
 from numsym.tasks import Batch, Task
 from numsym.tasks.prompts import PromptTask
@@ -47,7 +47,7 @@ def evaluate(
         seed: of the trials.
 
     Raises:
-        ModelMismatchError: the model has fewer tokens than the task.
+        ModelMismatchError: the model has fewer tokens than the task, or its logits are NaN.
     """
     check_vocabulary(model, task)
     check_at_least("n", n, 1)
@@ -84,6 +84,8 @@ def _right(model: nn.Module, batch: Batch) -> tuple[Bool[Tensor, "batch"], Int[T
     right = torch.empty(len(batch), dtype=torch.bool, device=batch.input_ids.device)
     for rows in by_length(model, batch, 1 + len(batch) // EVALUATED):
         logits, targets, keep = next_token_logits(model, batch.rows(rows))
+        if bool(logits.isnan().any()):
+            raise ModelMismatchError(f"model of type {type(model).__name__} is not allowed: its logits are NaN")
         wrong = torch.zeros_like(keep)
         wrong[keep] = logits.argmax(-1) != targets
         right[rows] = ~wrong.any(1)

@@ -1,13 +1,16 @@
 """The training loop: loss, optimisers and batches are given to it, and so is what is measured on the way."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
+from numsym.errors import DivergedError
 from numsym.models.weights import hash_of, read_weights, write_weights
 from numsym.results import plain, rebuilt
 from numsym.run import NO_RUN, NoRun, Stage
@@ -145,6 +148,7 @@ class _Watch:
         log, checks = self.log, self.checks
         if not checks.due(log.steps):
             return False
+        self._check_finite()
         record: Record = {"step": log.steps, **checks.measure(self.losses)}
         self.losses.clear()
         log.records.append(record)
@@ -155,6 +159,16 @@ class _Watch:
         log.reached = checks.enough(record)
         self.model.train()
         return log.reached
+
+    def _check_finite(self) -> None:
+        """Raise `DivergedError` where a loss since the last check is not finite."""
+        bad = [loss for loss in torch.stack(self.losses).tolist() if not math.isfinite(loss)] if self.losses else []
+        if bad:
+            kind = str(next(self.model.parameters()).dtype).removeprefix("torch.")
+            raise DivergedError(
+                f"{self.title} came to a loss of {bad[0]} within {self.log.steps} steps: give a lower learning rate, "
+                f"or weights of a wider type than {kind}"
+            )
 
 
 def title_of(name: str) -> str:

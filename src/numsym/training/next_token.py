@@ -72,6 +72,7 @@ def train(
     Raises:
         ModelMismatchError: the model has fewer tokens than the task.
         InvalidArgumentError: a number is out of range.
+        DivergedError: the loss is not finite.
     """
     check_vocabulary(model, task)
     numbers = {"steps": steps, "batch_size": batch_size, "check_every": check_every, "learning_rate": learning_rate}

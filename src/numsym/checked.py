@@ -1,0 +1,295 @@
+"""The border of numsym: what its public callables are given is looked at once, and refused in one sentence.
+
+A signature says what is allowed, and beartype holds values against it; nothing is said twice. Every room puts a border
+around what it exports: what comes from outside is checked there, once a call, and what numsym calls inside is not
+checked again. beartype is imported with the first call, so that importing numsym costs no more.
+
+| not allowed, beside what does not fit its type | because |
+| --- | --- |
+| true or false where a number is meant | Python takes them for 1 and 0 |
+| NaN, and infinity where that is not the default | every number that comes of them is NaN |
+| a tensor of floats, or a model, with NaN or infinity in it | likewise |
+| whole numbers of more than 64 bits | PyTorch has none |
+
+Scalars of NumPy are taken as the numbers that they are, and lists as tuples.
+"""
+
+import inspect
+import math
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import nullcontext
+from contextvars import ContextVar
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from functools import cached_property, wraps
+from pathlib import Path
+from types import UnionType
+from typing import Any, ForwardRef, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy
+import torch
+from jaxtyping import AbstractArray, jaxtyped
+from torch import Tensor, nn
+
+from numsym.errors import WrongTypeError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_within: ContextVar[bool] = ContextVar("within", default=False)
+"""Whether numsym called: then a model's weights have been looked at."""
+
+MARK = "__checked__"
+"""An attribute of what is checked already."""
+
+SHOWN = 60
+"""Characters of a value that a message shows."""
+
+BITS = 1 << 63
+
+PLAIN = {
+    int: ("a whole number", "whole numbers"), float: ("a number", "numbers"), bool: ("true or false", "true or false"),
+    str: ("text", "texts"), type(None): ("None", "None"), nn.Module: ("a PyTorch module", "PyTorch modules"),
+    Tensor: ("a tensor", "tensors"), Any: ("anything", "anything"), object: ("anything", "anything"),
+    os.PathLike: ("a path", "paths"), Path: ("a path", "paths"), Callable: ("a function", "functions"),
+}  # fmt: skip
+"""Types in words: one, and many."""
+
+
+def border(room: dict[str, Any], *, methods: bool = True) -> None:
+    """Check what is given to the functions, classes and methods that a room exports, its `__all__`.
+
+    Args:
+        room: the names of the module, `globals()`.
+        methods: whether those of classes are checked, or only how objects are made: some run inside of a loop.
+    """
+    for name in room["__all__"]:
+        one = room[name]
+        if inspect.isclass(one):
+            if not issubclass(one, OrderedDict):  # what a forward returns is none of the user's
+                _check_class(one, methods and not issubclass(one, nn.Module))
+        elif inspect.isfunction(one) or hasattr(one, "cache_info"):
+            room[name] = checked(one)
+
+
+def checked(function: F) -> F:
+    """A function whose arguments are held against its signature.
+
+    Raises:
+        WrongTypeError: by the function: an argument does not fit its type, is not known, or is missing.
+    """
+    if hasattr(function, MARK) or hasattr(function, "__isabstractmethod__"):
+        return function
+    signature = _Signature(function)
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = signature.held(args, kwargs)
+        outer = _within.set(True)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _within.reset(outer)
+
+    setattr(call, MARK, True)
+    return call  # type: ignore[return-value]
+
+
+def _check_class(kind: type, methods: bool) -> None:
+    for base in kind.__mro__:
+        if not base.__module__.startswith("numsym.") or getattr(base, "_is_protocol", False):
+            continue
+        for name, one in list(vars(base).items()):
+            inner = one.__func__ if isinstance(one, classmethod | staticmethod) else one
+            if inspect.isfunction(inner) and (name == "__init__" or (methods and name[0] != "_")):
+                wrapped = checked(inner)
+                setattr(base, name, wrapped if inner is one else type(one)(wrapped))
+
+
+@dataclass
+class _Signature:
+    """What a function takes."""
+
+    function: Callable[..., Any]
+
+    @cached_property
+    def known(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @cached_property
+    def hints(self) -> dict[str, Any]:
+        try:
+            return get_type_hints(self.function)
+        except NameError:  # a name that only type checkers import
+            found = inspect.get_annotations(self.function)
+            return {name: hint for name, hint in found.items() if not isinstance(hint, str)}
+
+    @cached_property
+    def name(self) -> str:
+        return self.function.__qualname__.removesuffix(".__init__")
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether no argument may be NaN: what was found may be, and what is asked for may not."""
+        owner = inspect.unwrap(self.function).__globals__.get(self.name)
+        if not (inspect.isclass(owner) and is_dataclass(owner)):
+            return True
+        return all(one.default is not MISSING or one.default_factory is not MISSING for one in fields(owner))
+
+    def held(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments, held against their types."""
+        try:
+            bound = self.known.bind(*args, **kwargs)
+        except TypeError as error:
+            raise WrongTypeError(self._unbound(args, kwargs, error)) from None
+        given, changed = bound.arguments, False
+        with jaxtyped("context") if any(isinstance(one, Tensor) for one in given.values()) else nullcontext():
+            for name, value in given.items():
+                if name in self.hints:
+                    held = self._held(name, value)
+                    changed |= held is not value
+                    given[name] = held
+        return (bound.args, bound.kwargs) if changed else (args, kwargs)
+
+    def _held(self, name: str, value: Any) -> Any:
+        kind, hint = self.known.parameters[name].kind, self.hints[name]
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            return {key: self._one(key, inner, hint) for key, inner in value.items()}
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            return tuple(self._one(name, inner, hint) for inner in value)
+        return self._one(name, value, hint)
+
+    def _one(self, name: str, value: Any, hint: Any) -> Any:
+        if not fits(value, hint):
+            plain = value.item() if isinstance(value, numpy.generic) else value
+            plain = tuple(plain) if isinstance(plain, list) else plain
+            if plain is value or not fits(plain, hint):
+                raise WrongTypeError(f"{name}={shown(value)} is not allowed: it must be {words(hint)}")
+            value = plain
+        usual = self.known.parameters[name].default if name in self.known.parameters else None
+        if wrong := unusable(value, usual, finite=self.finite):
+            raise WrongTypeError(f"{name}={shown(value)} is not allowed: {wrong}")
+        return value
+
+    def _unbound(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: TypeError) -> str:
+        taken = [name for name in self.known.parameters if name != "self"]
+        open_ended = any(one.kind is one.VAR_KEYWORD for one in self.known.parameters.values())
+        if not open_ended and (unknown := [name for name in kwargs if name not in taken]):
+            near = get_close_matches(unknown[0], taken, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(taken) or 'nothing'}"
+            return f"{unknown[0]}={shown(kwargs[unknown[0]])} is not allowed in {self.name}: {hint}"
+        return f"{self.name} is not called rightly: {error}; it takes {', '.join(taken) or 'nothing'}"
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type; of a container every element is."""
+    return any(_fits(value, option) for option in _options(hint))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if hint is Any:
+        return True
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    if isinstance(hint, type) and get_origin(hint) is None:
+        return isinstance(value, hint)
+    if not _bearable(value, hint):
+        return False
+    # beartype looks at one element of a container.
+    origin, inner = get_origin(hint), get_args(hint)
+    if not inner or not isinstance(origin, type) or isinstance(value, str | range):
+        return True
+    if isinstance(value, Mapping) and issubclass(origin, Mapping):
+        return all(fits(key, inner[0]) and fits(of, inner[1]) for key, of in value.items())
+    if isinstance(value, tuple) and origin is tuple and inner[-1] is not Ellipsis:
+        return len(inner) == len(value) and all(map(fits, value, inner))
+    return not isinstance(value, Sequence | Set) or all(fits(one, inner[0]) for one in value)
+
+
+def _bearable(value: Any, hint: Any) -> bool:
+    from beartype.door import is_bearable
+    from beartype.roar import BeartypeException
+
+    try:
+        return is_bearable(value, hint)
+    except BeartypeException:  # an annotation that only type checkers understand
+        return True
+
+
+def _options(hint: Any) -> Iterator[Any]:
+    """The types of a union, or the one type."""
+    if get_origin(hint) in (Union, UnionType):
+        for one in get_args(hint):
+            yield from _options(one)
+    elif isinstance(hint, TypeVar):
+        yield from _options(Any if isinstance(hint.__bound__, ForwardRef | None) else hint.__bound__)
+    else:
+        yield hint
+
+
+def unusable(value: Any, usual: Any, *, finite: bool = True) -> str:
+    """Why a value of the right type is of no use; empty if it is."""
+    if isinstance(value, int) and not -BITS <= value < BITS:
+        return "a whole number has at most 64 bits"
+    if not finite:
+        return ""
+    if isinstance(value, float) and not math.isfinite(value) and value != usual:
+        return "it must be finite"
+    if isinstance(value, Tensor):
+        return "" if _whole(value) else f"{int((~torch.isfinite(value)).sum())} of its values are not finite"
+    if isinstance(value, nn.Module) and not _within.get():
+        bad_names = (name for name, weight in value.named_parameters() if not _whole(weight))
+        return next((f"its weights {name} are not all finite" for name in bad_names), "")
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return next((wrong for one in inner if (wrong := unusable(one, None))), "")
+
+
+def _whole(value: Tensor) -> bool:
+    """Whether all values are finite, in one pass: their sum is only if they are."""
+    real = type(value) in (Tensor, nn.Parameter) and value.is_floating_point() and value.device.type != "meta"
+    with torch.no_grad():
+        return not real or bool(value.sum(dtype=torch.float64).isfinite()) or bool(torch.isfinite(value).all())
+
+
+def words(hint: Any, *, many: bool = False) -> str:
+    """A type in words, as a message says what is allowed: one, or many of it."""
+    options = list(_options(hint))
+    if float in options and int in options:
+        options.remove(int)
+    said = list(dict.fromkeys(_word(option, many) for option in options))
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
+
+
+def _word(hint: Any, many: bool) -> str:
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint in PLAIN:
+        return PLAIN[hint][many]
+    if isinstance(hint, type) and issubclass(hint, AbstractArray):
+        return f"a tensor of shape ({', '.join(hint.dim_str.split())}), {hint.dtype.__name__}"
+    if not isinstance(origin, type) or not inner:
+        name = hint.__name__ if isinstance(hint, type) else str(hint)
+        several = f"{name[:-2]}es" if name.endswith("is") else f"{name}s"
+        return several if many else f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+    if issubclass(origin, Mapping):
+        return f"a mapping from {words(inner[0])} to {words(inner[1])}"
+    if origin is type:
+        return f"a class of {words(inner[0])}"
+    if origin is Callable:
+        return "a function"
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return f"({', '.join(map(words, inner))})"
+    return f"a list of {words(inner[0], many=True)}"
+
+
+def shown(value: Any) -> str:
+    """A value in a message: short, and a tensor or an array by its shape."""
+    if isinstance(value, Tensor | numpy.ndarray):
+        return f"<{type(value).__name__} of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}>"
+    if isinstance(value, nn.Module):
+        return f"<{type(value).__name__}>"
+    try:
+        text = repr(value).replace("\n", " ")
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
