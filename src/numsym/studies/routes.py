@@ -173,7 +173,8 @@ def routes(
     folds: int = 10,
     C: float | int = 0.01,
     held_out: int = 10,
-    training: AdderTraining = AdderTraining(steps=3000, batch_size=256),
+    adamw_rate: float | int = 2e-3,
+    training: AdderTraining = AdderTraining(steps=3000, batch_size=128, learning_rate=8e-3, checks=12, stop_at=0.995),
     seed: int = 0,
     device: str | torch.device = "cpu",
     run: NoRun = NO_RUN,
@@ -194,7 +195,9 @@ def routes(
         folds: of the probe.
         C: inverse penalty of the probe.
         held_out: one pair in so many is kept out of training, and tested; at least 2.
-        training: what all of them share.
+        adamw_rate: the learning rate of AdamW, where it trains everything.
+        training: what all of them share, with the learning rate of Muon's runs; it ends early once so many trials of a
+            twelfth of it are right.
         seed: of the weights and the trials.
         device: where they are trained.
         run: where the trained adders are kept and the result is shown.
@@ -223,6 +226,8 @@ def routes(
         options |= {"measure": measured.of, "asked": asdict(measured)}
         part = f"runs/{cut}_{architecture}_{label.replace(' ', '_')}_{own}"
         settings = {**asdict(training), "steps": training.steps * times}
+        if optimiser == "adamw":
+            settings["learning_rate"] = adamw_rate
         log = train_adder(model, tasks[cut], settings, name=part, **options)
         peaks = spectrum(number_rows(model, base).cpu()).peaks(5, 2.0)
         made.append(Route(cut, architecture, label, own, log.records, peaks))

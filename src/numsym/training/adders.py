@@ -83,14 +83,10 @@ def train_adder(
     """
     settings = options_of(AdderTraining, settings)
     check_name("optimiser", optimiser, NAMES)
-    steps, rate, decay = settings.steps, settings.learning_rate, settings.weight_decay
-
-    def schedule(step: int) -> float:
-        return warmed(step, 100) * max(0.05, 1 - step / steps)
 
     def make() -> TrainingLog:
         answers = Answers()
-        optimisers = Optimisers(*adamw_or_muon(model, optimiser, rate, decay), schedule=schedule)
+        optimisers = optimisers_of(model, settings, optimiser)
         device = next(model.parameters()).device
         further = [measure] if measure else []
         if task.has_held_out:
@@ -98,7 +94,7 @@ def train_adder(
             further.insert(0, lambda model: {"test_accuracy": right_share(model, trials)})
         checks = _checks(answers, settings, further, model, on_check)
         batches = _batches(task, settings.batch_size, seed, device)
-        return fit(model, answers, optimisers, batches, steps, checks, clip=1.0, run=run, title=title_of(name))
+        return fit(model, answers, optimisers, batches, settings.steps, checks, clip=1.0, run=run, title=title_of(name))
 
     said = {"task": task.asked(), **asdict(settings), "optimiser": optimiser, "seed": seed, **(asked or {})}
     return kept(run, name, model, said, make)
@@ -149,8 +145,6 @@ def _checks(
     model: nn.Module,
     on_check: OnCheck | None,
 ) -> Checks:
-    marks = {round(i * settings.steps / settings.checks) for i in range(settings.checks + 1)}
-
     def measure(losses: list[Tensor]) -> Record:
         loss, (accuracy, digits) = mean(losses).item(), answers.taken()
         found: Record = {"loss": loss, "accuracy": accuracy, "digits": digits}
@@ -161,7 +155,28 @@ def _checks(
     def enough(record: Record) -> bool:
         return record["accuracy"] >= settings.stop_at
 
+    return checked_evenly(settings, measure, enough, on_check)
+
+
+def checked_evenly(
+    settings: AdderTraining,
+    measure: Callable[[list[Tensor]], Record],
+    enough: Callable[[Record], bool],
+    on_check: OnCheck | None,
+) -> Checks:
+    """Checks at the start and then as often as the settings say, of the weights that the last loss is of."""
+    marks = {round(i * settings.steps / settings.checks) for i in range(settings.checks + 1)}
     return Checks(marks.__contains__, measure, enough, between=True, on_check=on_check)
+
+
+def optimisers_of(model: nn.Module, settings: AdderTraining, name: str) -> Optimisers:
+    """AdamW or Muon by the schedule of these settings."""
+
+    def schedule(step: int) -> float:
+        return warmed(step, 100) * max(0.05, 1 - step / settings.steps)
+
+    made = adamw_or_muon(model, name, settings.learning_rate, settings.weight_decay)
+    return Optimisers(*made, schedule=schedule)
 
 
 def _batches(task: Task, size: int, seed: int, device: torch.device) -> Iterator[Batch]:
