@@ -7,6 +7,7 @@ from numsym.tasks.arithmetic import Arithmetic
 from numsym.tasks.base import TASKS, Batch, Task
 from numsym.tasks.composition import Composition
 from numsym.tasks.config import load_task
+from numsym.tasks.corpus import Corpus, labelled_corpus
 from numsym.tasks.counting import CountingTask, MultiObject, SameObject, SingleObject
 from numsym.tasks.counting_prompts import CountingPrompts
 from numsym.tasks.modular import ModularAddition
@@ -23,6 +24,7 @@ __all__ = [
     "Arithmetic",
     "Batch",
     "Composition",
+    "Corpus",
     "CountingPrompts",
     "CountingTask",
     "Mod",
@@ -37,6 +39,7 @@ __all__ = [
     "SuccessorPrompts",
     "Task",
     "WrittenAdditionTask",
+    "labelled_corpus",
     "load_task",
 ]
 

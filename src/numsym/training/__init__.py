@@ -2,6 +2,7 @@
 
 from numsym.checked import border
 from numsym.training.adders import AdderTraining, train_adder
+from numsym.training.corpus import train_on_corpus
 from numsym.training.evaluation import Evaluation, evaluate, rightly
 from numsym.training.loop import TrainingLog
 from numsym.training.modular import ModularTrainingSettings, train_modular
@@ -19,6 +20,7 @@ __all__ = [
     "train",
     "train_adder",
     "train_modular",
+    "train_on_corpus",
 ]
 
 border(globals())

@@ -1,0 +1,327 @@
+"""Which signal of a text gives number embeddings their periods ([F], data perturbations), on a labelled corpus."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from numsym.errors import InvalidArgumentError, check_at_least, check_name
+from numsym.figures import drawing
+from numsym.models.adders import ARCHITECTURES, build_tied, number_rows
+from numsym.probes import (
+    isolate_numbers,
+    limit_context,
+    ppmi_svd,
+    residue,
+    swap_numbers,
+    unigram_replace,
+    word2vec,
+)
+from numsym.probes.inputs import check_periods
+from numsym.probes.residue import check_settings
+from numsym.results import Mean, Result
+from numsym.run import NO_RUN, NoRun
+from numsym.studies.catalog import study
+from numsym.studies.routes import Periods, shares
+from numsym.tasks.corpus import PERIODS, SIGNALS, Corpus, labelled_corpus
+from numsym.training import AdderTraining
+from numsym.training.corpus import train_on_corpus
+from numsym.training.loop import Record
+from numsym.training.optimisers import NAMES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COUNTED = ("ppmi", "word2vec")
+"""What learns without a network."""
+
+CORPORA: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "frequency": ("frequency",),
+    "text": ("text",),
+    "numbers": ("numbers",),
+    "all": SIGNALS,
+    "all, swapped": SIGNALS,
+    "all, unigrams": SIGNALS,
+    "all, isolated": SIGNALS,
+    "all, context": SIGNALS,
+}
+"""Name -> its signals. The last four are perturbed as [F] does it."""
+
+NOTES = """\
+T=: Cohen's kappa x 100 of a linear probe of n mod T on held-out numbers, the mean
+over seeds with a 95 % t-interval. A period is read where kappa is above what
+shuffled numbers give (the upper end of their 95 % interval) with every seed: read
+lists those periods. phi_10: the share of the embeddings' power at the period 10
+and its harmonics."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One learner on one corpus.
+
+    Attributes:
+        learner: "ppmi", "word2vec", or the architecture of a language model.
+        corpus: its name.
+        seed: of corpus and weights.
+        kappa: x 100, by period.
+        above: the upper end of the 95 % interval of kappa after shuffling the numbers, by period.
+        phi: the share of power, by period.
+        records: of a language model's training, with kappa and Phi at each check.
+    """
+
+    learner: str
+    corpus: str
+    seed: int
+    kappa: dict[int, float]
+    above: dict[int, float]
+    phi: dict[int, float]
+    records: list[Record]
+
+
+@dataclass(frozen=True, repr=False)
+class Signals(Result):
+    """Learners on corpora.
+
+    Attributes:
+        numbers: how many are probed, from 0.
+        cells: one a learner, corpus and seed.
+    """
+
+    numbers: int
+    cells: list[Cell]
+
+    name: ClassVar[str] = "signals"
+    notes: ClassVar[str] = NOTES
+
+    @property
+    def title(self) -> str:
+        """What is compared."""
+        return f"which signal gives periods: embeddings of 0..{self.numbers - 1}, kappa x 100"
+
+    def groups(self) -> dict[tuple[str, str], list[Cell]]:
+        """The cells that differ in their seed alone, by learner and corpus."""
+        made: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.cells:
+            made.setdefault((cell.learner, cell.corpus), []).append(cell)
+        return made
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a learner and corpus."""
+        rows = []
+        for (learner, corpus), group in self.groups().items():
+            means = {f"T={T}": Mean.of([cell.kappa[T] for cell in group]) for T in group[0].kappa}
+            phi = {f"phi_{T}": Mean.of([cell.phi[T] for cell in group]) for T in group[0].phi}
+            named: dict[str, Any] = {"learner": learner, "corpus": corpus, "seeds": len(group)}
+            rows.append({**named, "read": read(group), **means, **phi})
+        return rows
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """A table a corpus: a row a learner, with the planted periods, two that are not, and what is read."""
+        made: dict[str, list[dict[str, Any]]] = {}
+        for row in self.rows():
+            shown = [key for key in ("T=2", "T=5", "T=10", "T=3", "T=7", "phi_10") if key in row]
+            periods = ", ".join(map(str, row["read"])) or "none"
+            told = {"learner": row["learner"], **{key: row[key] for key in shown}, "read": periods}
+            made.setdefault(f"corpus: {row['corpus']}", []).append(told)
+        return made
+
+    def figure(self) -> "Figure":
+        """Kappa by learner and corpus as colours and numbers, a panel a period; bold where the period is read."""
+        groups = self.groups()
+        learners, corpora = (list(dict.fromkeys(key[i] for key in groups)) for i in (0, 1))
+        periods = [T for T in (2, 5, 10, 3) if T in self.cells[0].kappa]
+        with drawing(**{"axes.grid": False}) as plt:
+            size = (2.1 + 1.1 * len(learners) * len(periods) / 2, 2 * (0.32 * len(corpora) + 1.0))
+            rows, columns = -(-len(periods) // 2), min(len(periods), 2)
+            figure, grid = plt.subplots(
+                rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained"
+            )
+            for axes in grid.flat[len(periods) :]:
+                axes.set_axis_off()
+            for axes, T in zip(grid.flat, periods, strict=False):
+                means = [[_mean(groups.get((one, other), []), T) for one in learners] for other in corpora]
+                image = axes.imshow(means, vmin=-100, vmax=100, cmap="RdBu", aspect="auto")
+                for y, other in enumerate(corpora):
+                    for x, one in enumerate(learners):
+                        group = groups.get((one, other), [])
+                        weight = "bold" if T in read(group) else "normal"
+                        colour = "white" if abs(means[y][x]) > 65 else "black"
+                        text = f"{means[y][x]:.0f}" if group else ""
+                        axes.text(x, y, text, ha="center", va="center", weight=weight, color=colour, fontsize=8)
+                axes.set_title(f"T = {T}" + ("" if T in PERIODS else " (not planted)"), fontsize=9)
+                axes.set_xticks(range(len(learners)), [one.replace("_", "\n") for one in learners], fontsize=7)
+                axes.set_yticks(range(len(corpora)), corpora, fontsize=8)
+            figure.colorbar(image, ax=grid, label="kappa x 100", shrink=0.8)
+            figure.suptitle("Which signal of a text gives periods? Bold: above shuffled numbers with every seed")
+        return figure
+
+
+def read(group: Sequence[Cell]) -> list[int]:
+    """The periods at which kappa is above what shuffled numbers give, with every seed."""
+    return [T for T in (group[0].kappa if group else ()) if all(cell.kappa[T] > cell.above[T] for cell in group)]
+
+
+def _mean(group: Sequence[Cell], T: int) -> float:
+    return sum(cell.kappa[T] for cell in group) / len(group) if group else float("nan")
+
+
+@study
+def signals(
+    *,
+    learners: tuple[str, ...] = ("ppmi", "word2vec", "lstm", "transformer", "mamba2"),
+    corpora: tuple[str, ...] = tuple(CORPORA),
+    seeds: int = 3,
+    numbers: int = 200,
+    sentences: int = 20_000,
+    per_row: int = 4,
+    strength: float | int = 0.9,
+    isolate: int = 1,
+    context: int = 4,
+    width: int = 32,
+    layers: int = 1,
+    optimiser: str = "adamw",
+    folds: int = 10,
+    C: float | int = 0.01,
+    max_period: int = 10,
+    training: AdderTraining = AdderTraining(steps=400, batch_size=32, learning_rate=1.6e-2),
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    run: NoRun = NO_RUN,
+) -> Signals:
+    """Which signal gives periods: frequency, the words around a number, other numbers? On a corpus where it is known.
+
+    Args:
+        learners: "ppmi", "word2vec" (gensim, the extra `probes`), or architectures of language models: "transformer",
+            "gru", "lstm", "mamba2", "gated_deltanet".
+        corpora: "none", "frequency", "text", "numbers", "all": which signals a corpus holds (`labelled_corpus`); and
+            the last one perturbed: "all, swapped", "all, unigrams", "all, isolated", "all, context".
+        seeds: how many corpora of each kind, each with one network of each kind, the first from `seed`.
+        numbers: how many, from 0.
+        sentences: of a corpus.
+        per_row: sentences that stand together: a learner sees nothing beyond.
+        strength: the share of units, seasons and further numbers that follow from the number.
+        isolate: of "all, isolated": how many numbers a row may hold.
+        context: of "all, context": how many tokens a row has.
+        width: d of all embeddings.
+        layers: of the language models, but GRU and LSTM, which have one.
+        optimiser: of the language models, "adamw" or "muon".
+        folds: of the probe.
+        C: inverse penalty of the probe.
+        max_period: the probe's periods are 2..max_period.
+        training: of the language models.
+        seed: of corpora, weights, order and folds.
+        device: where they are trained.
+        run: where the parts are kept and the result is shown.
+
+    Raises:
+        InvalidArgumentError: a number is out of range, or a name is unknown.
+    """
+    check_name("optimiser", optimiser, NAMES)
+    for name in learners:
+        check_name("learner", name, (*COUNTED, *ARCHITECTURES))
+    for name in corpora:
+        check_name("corpus", name, CORPORA)
+    counts = {"number of learners": len(learners), "number of corpora": len(corpora), "seeds": seeds}
+    for name, value in {**counts, "isolate": isolate, "context": context, "max_period": max_period - 1}.items():
+        check_at_least(name, value, 1)
+    periods = range(2, max_period + 1)
+    check_settings(check_periods(periods, numbers), folds, C, numbers)
+    if width > numbers:
+        raise InvalidArgumentError(f"width={width} is not allowed: there are numbers={numbers}")
+    made: dict[str, Any] = {
+        "numbers": numbers, "sentences": sentences, "per_row": per_row, "strength": strength,
+    }  # fmt: skip
+    network: dict[str, Any] = {"width": width, "layers": layers, "optimiser": optimiser, "training": asdict(training)}
+    measured = Periods(numbers, max_period, folds, C)
+    cells = []
+    for name in corpora:
+        for own in range(seed, seed + seeds):
+            asked = {"corpus": name, "isolate": isolate, "context": context, **made}
+            corpus = perturbed(name, own, isolate, context, made)
+            for learner in learners:
+                part = f"cells/{name.replace(', ', '_')}_{learner}_{own}"
+                options = {"width": width} if learner in COUNTED else network
+                cell = run.keep(
+                    part,
+                    _maker(learner, name, corpus, own, options, measured, device),
+                    _Kept.load,
+                    asked={**asked, "learner": learner, "seed": own, **options, **asdict(measured)},
+                )
+                cells.append(cell.cell)
+                run.say(f"{name}, {learner}, seed {own}: read {', '.join(map(str, read([cell.cell]))) or 'none'}")
+    return run.show(Signals(numbers, cells))
+
+
+@dataclass(frozen=True, repr=False)
+class _Kept(Result):
+    """A cell in a run."""
+
+    cell: Cell
+
+    name: ClassVar[str] = "cell"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Kappa by period."""
+        return [{"T": T, "kappa": value} for T, value in self.cell.kappa.items()]
+
+
+def perturbed(name: str, seed: int, isolate: int, context: int, settings: dict[str, Any]) -> Corpus:
+    """A corpus of `CORPORA`.
+
+    Args:
+        name: which.
+        seed: of all that is drawn.
+        isolate: how many numbers a row of "all, isolated" holds.
+        context: how many tokens a row of "all, context" has.
+        settings: of `labelled_corpus`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    corpus = labelled_corpus(CORPORA[name], generator=generator, **settings)
+    rows, ids, fill = corpus.rows, corpus.number_ids, corpus.pad
+    change: dict[str, Callable[[], Any]] = {
+        "swapped": lambda: swap_numbers(rows, ids, generator),
+        "unigrams": lambda: unigram_replace(rows, ids, generator),
+        "isolated": lambda: isolate_numbers(rows, ids, keep=isolate, fill=fill),
+        "context": lambda: limit_context(rows, context, fill=fill),
+    }
+    how = name.partition(", ")[2]
+    if not how:
+        return corpus
+    found = change[how]()
+    # Of a row there must be something to predict.
+    found = found[(found != fill).sum(dim=1) > 1]
+    return corpus.with_rows(found[:, : int((found != fill).sum(dim=1).max())])
+
+
+def _maker(
+    learner: str,
+    name: str,
+    corpus: Corpus,
+    seed: int,
+    options: dict[str, Any],
+    measured: Periods,
+    device: str | torch.device,
+) -> Callable[[], _Kept]:
+    """What makes a cell."""
+
+    def make() -> _Kept:
+        records: list[Record] = []
+        if learner == "ppmi":
+            embeddings = ppmi_svd(corpus.sentences(), range(corpus.count), width=options["width"])
+        elif learner == "word2vec":
+            embeddings = word2vec(corpus.sentences(), range(corpus.count), width=options["width"], seed=seed)
+        else:
+            shape = {"width": options["width"], "layers": options["layers"], "spread": options["width"] ** -0.5}
+            size = len(corpus.tokens), corpus.rows.shape[1]
+            model = build_tied(learner, *size, seed=seed, **shape).to(device)
+            training: dict[str, Any] = {"optimiser": options["optimiser"], "seed": seed, "measure": measured.of}
+            records = train_on_corpus(model, corpus, options["training"], **training).records
+            embeddings = number_rows(model, corpus.count).cpu()
+        found = residue(embeddings, measured.probed, measured.folds, C=measured.C, baseline=True)
+        above = {T: band.high for T in measured.probed if (band := found.baseline(T)) is not None}
+        phi = shares(embeddings, measured.probed)
+        return _Kept(Cell(learner, name, seed, found.kappa, above, phi, records))
+
+    return make
