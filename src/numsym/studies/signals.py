@@ -123,7 +123,7 @@ class Signals(Result):
         for row in self.rows():
             shown = [key for key in ("T=2", "T=5", "T=10", "T=3", "T=7", "phi_10") if key in row]
             periods = ", ".join(map(str, row["read"])) or "none"
-            told = {"learner": row["learner"], **{key: row[key] for key in shown}, "read": periods}
+            told: dict[str, Any] = {"learner": row["learner"], **{key: row[key] for key in shown}, "read": periods}
             made.setdefault(f"corpus: {row['corpus']}", []).append(told)
         return made
 
@@ -171,7 +171,17 @@ def _mean(group: Sequence[Cell], T: int) -> float:
 def signals(
     *,
     learners: tuple[str, ...] = ("ppmi", "word2vec", "lstm", "transformer", "mamba2"),
-    corpora: tuple[str, ...] = tuple(CORPORA),
+    corpora: tuple[str, ...] = (
+        "none",
+        "frequency",
+        "text",
+        "numbers",
+        "all",
+        "all, swapped",
+        "all, unigrams",
+        "all, isolated",
+        "all, context",
+    ),
     seeds: int = 3,
     numbers: int = 200,
     sentences: int = 20_000,
