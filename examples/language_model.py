@@ -100,14 +100,17 @@ def exchanged(
 
 
 def shares(cells: dict[tuple[int, int], Tensor], answers: Answers) -> dict[str, dict[tuple[int, int], float]]:
-    """By kind of answer, the share of pairs that get it, in each cell; and of another pair's, as a control."""
+    """By kind of answer, the share of pairs that get it, in each cell; and as a control that of another pair's source.
+
+    Of these count the pairs in which it is none of their own answers.
+    """
     made = {
         name: {cell: (said == value).float().mean().item() for cell, said in cells.items()}
         for name, value in answers.items()
     }
     name = next(iter(answers))
     permuted = answers[name].roll(1)
-    apart = permuted != answers[name]
+    apart = torch.stack([permuted != own for own in answers.values()]).all(0)
     made[f"{name} of another source"] = {
         cell: (said == permuted)[apart].float().mean().item() for cell, said in cells.items()
     }
@@ -169,7 +172,10 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, dict[tuple[i
         differing = (base != base[0]).any(0).nonzero()[0].item()
         tokens = list(range(int(differing), base.shape[1] - 1))
         landmarks = {int(at[0]): mark for mark, at in task.landmarks(base).items()}
-        written[name] = [landmarks.get(t) or repr(task.text(base[0, t : t + 1])) for t in tokens]
+        alike = (base == base[0]).all(0)
+        written[name] = [
+            landmarks.get(t) or (repr(task.text(base[0, t : t + 1])) if alike[t] else str(t)) for t in tokens
+        ]
         cells = exchanged(model, base, source, numbers, layers, tokens)
         found[name] = shares(cells, answers)
         for kind, values in found[name].items():

@@ -132,6 +132,17 @@ class Packing:
         return tensor if self.home is None else tensor.to(self.home)
 
 
+def distinct(*columns: Shaped[Tensor, "batch ..."]) -> tuple[Int[Tensor, "distinct"], Int[Tensor, "batch"]]:
+    """The first row of each kind, where rows alike in all columns are of one kind; and of which kind each row is.
+
+    Kinds are in the order of what the columns hold, so that the same rows in another order have the same kinds.
+    """
+    rows = torch.cat([column.view(len(column), -1).long() for column in columns], 1)
+    kinds, each = rows.unique(dim=0, return_inverse=True)
+    first = each.new_full((len(kinds),), len(rows)).scatter_reduce(0, each, torch.arange(len(rows)).to(each), "amin")
+    return first, each
+
+
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor of the CPU on a device, without waiting for it."""
     return tensor.to(device, non_blocking=True)

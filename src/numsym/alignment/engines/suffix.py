@@ -1,8 +1,8 @@
 """The search's fast route for decoders of transformers: it pays only for what an exchange changes.
 
-The model is frozen, so bases and sources are run once. What is kept of a base are its stream from the exchange on,
-below the first block that depends on the site, and for each block above the keys and values before the exchange; what
-all bases begin with is kept once. A step exchanges in closed form and runs these blocks over these tokens alone, with
+The model is frozen, so bases and sources are run once, and those that are alike are one. What is kept of a base are its
+stream from the exchange on, below the first block that depends on the site, and for each block above the keys and values
+before the exchange; what all bases begin with is kept once. A step exchanges in closed form and runs these blocks over these tokens alone, with
 the model's own forward (`suffix_model`), so that no architecture has code of its own.
 
 Beyond `cache_bytes` the engine keeps the tokens instead, and runs the bases of each batch again without gradients:
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from numsym._pyvene import pv
-from numsym.alignment.engines.kept import Kept, moved
+from numsym.alignment.engines.kept import Kept, distinct, moved
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.engines.suffix_check import reason_against
 from numsym.alignment.engines.suffix_model import CHUNK, CutModel
@@ -35,10 +35,11 @@ _TOLD: set[str] = set()
 
 @dataclass(frozen=True)
 class Prepared:
-    """Pairs as the engine needs them, row i of everything for pair i; all but `source` and `block` on the CPU.
+    """Pairs as the engine needs them, row i for pair i of all but `source`; on the CPU but for `source` and `block`.
 
     Attributes:
-        source: (batch, place, token, site) what is put in.
+        source: (distinct, place, token, site) what is put in, of each different source once.
+        source_row: (batch,) which of these each pair has.
         block: (batch,) the variable exchanged.
         ids: (batch, pos) the bases' tokens, the first real one at position 0.
         starts: (batch,) tokens before the exchange, or the first where there are several.
@@ -46,10 +47,12 @@ class Prepared:
         steps: (batch,) tokens from there on that a scored one depends on.
         scored: (batch, step) where a predicted token is scored; step 0 is at the exchange.
         targets: (batch, step) the tokens predicted.
-        kept: of the bases; None where they are run again for each batch.
+        kept: of the different bases; None where they are run again for each batch.
+        kept_row: (batch,) which of these each pair has.
     """
 
-    source: Float[Tensor, "batch place token site"]
+    source: Float[Tensor, "distinct place token site"]
+    source_row: Int[Tensor, "batch"]
     block: Int[Tensor, "batch"]
     ids: Int[Tensor, "batch pos"]
     starts: Int[Tensor, "batch"]
@@ -58,13 +61,18 @@ class Prepared:
     scored: Bool[Tensor, "batch steps"]
     targets: Int[Tensor, "batch steps"]
     kept: Kept | None = None
+    kept_row: Int[Tensor, "batch"] | None = None
 
     def rows(self, rows: Int[Tensor, "picked"]) -> "Prepared":
-        """Some of the pairs, without what is kept."""
-        there = {name: getattr(self, name) for name in ("source", "block")}
-        there = {name: side.index_select(0, moved(rows, side.device)) for name, side in there.items()}
-        here = {name: getattr(self, name)[rows] for name in ("ids", "starts", "tokens", "steps", "scored", "targets")}
-        return replace(self, kept=None, **there, **here)
+        """Some of the pairs."""
+        names = ("source_row", "ids", "starts", "tokens", "steps", "scored", "targets", "kept_row")
+        here = {name: side[rows] for name in names if (side := getattr(self, name)) is not None}
+        return replace(self, block=self.block.index_select(0, moved(rows, self.block.device)), **here)
+
+    def given(self, place: int) -> Float[Tensor, "vectors site"]:
+        """What is put in at one of the site's places, pair after pair and token after token."""
+        source = self.source[:, place]
+        return source.index_select(0, moved(self.source_row, source.device)).flatten(0, 1)
 
     def suffix(self, steps: int) -> Int[Tensor, "batch steps"]:
         """The tokens from the exchange on; the last one again where a row has no more."""
@@ -131,8 +139,10 @@ class SuffixEngine(StackedAlignments):
         after = starts[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(starts.min()) - 1))
         inside, after = after < ids.shape[1], after.clamp(max=ids.shape[1] - 1)
         where = where.gather(1, after) & inside
+        first, source_row = distinct(_up_to(sources, given.amax(1) + 1), given)
         prepared = Prepared(
-            source=self._cut.values(sources, given).to(self._device),
+            source=self._cut.values(sources[first], given[first]).to(self._device),
+            source_row=source_row,
             block=pairs.block.to(self._device),
             ids=ids,
             starts=starts,
@@ -141,19 +151,22 @@ class SuffixEngine(StackedAlignments):
             scored=where,
             targets=ids.gather(1, after),
         )
-        return replace(prepared, kept=self._keep(prepared))
+        wanted, kept_row = _bases(prepared)
+        return replace(prepared, kept=self._keep(*wanted), kept_row=kept_row)
 
-    def _keep(self, prepared: Prepared) -> Kept | None:
-        """What is kept of the bases, if there is room. The same bases with other sources share it."""
-        wanted = prepared.ids, prepared.starts, prepared.steps
-        for kept, ids in self._kept.items():
-            if all(torch.equal(*both) for both in zip(wanted, (ids, kept.starts, kept.steps), strict=True)):
+    def _keep(
+        self, ids: Int[Tensor, "distinct pos"], starts: Int[Tensor, "distinct"], steps: Int[Tensor, "distinct"]
+    ) -> Kept | None:
+        """What is kept of some bases, if there is room. The same bases with other sources share it."""
+        wanted = ids, starts, steps
+        for kept, own in self._kept.items():
+            if all(torch.equal(*both) for both in zip(wanted, (own, kept.starts, kept.steps), strict=True)):
                 return kept
         size = self._cut.bytes_of(*wanted)
         if size + sum(kept.nbytes for kept in self._kept) > self.cache_bytes:
             return None
         kept = self._cut.keep(*wanted, home=self.home or self._host(size))
-        self._kept[kept] = prepared.ids
+        self._kept[kept] = ids
         return kept
 
     def _host(self, size: int) -> torch.device | None:
@@ -193,22 +206,24 @@ class SuffixEngine(StackedAlignments):
     ) -> Float[Tensor, "kept vocab"]:
         """Where tokens are scored, the logits after the exchange, pair after pair."""
         parts = [pairs.rows(row) for pairs, row in zip(prepared, rows, strict=True)]
-        bases = [
-            (self._cut.keep(part.ids, part.starts, part.steps), torch.arange(len(row)))
-            if pairs.kept is None
-            else (pairs.kept, row)
-            for pairs, part, row in zip(prepared, parts, rows, strict=True)
-        ]
+        bases = [self._kept_of(part) for part in parts]
 
         def change(base: Float[Tensor, "rows token site"], place: int) -> Float[Tensor, "rows token site"]:
             own = base.to(self._device).split([len(row) for row in rows])
-            sides = [side.flatten(0, 1) for side in own], [part.source[:, place].flatten(0, 1) for part in parts]
+            sides = [side.flatten(0, 1) for side in own], [part.given(place) for part in parts]
             blocks = [part.block.repeat_interleave(base.shape[1]) for part in parts]
             return self.exchange(*sides, blocks, alive).view(base.shape)
 
         ids, tokens = (torch.cat(side) for side in ([p.suffix(steps) for p in parts], [p.tokens for p in parts]))
         where = torch.cat([_widened(part.scored, steps) for part in parts])
         return self._cut.resume(bases, ids, where, change, tokens)
+
+    def _kept_of(self, part: Prepared) -> tuple[Kept, Int[Tensor, "batch"]]:
+        """What is kept of the bases of some pairs, and which rows of it are theirs; run now, if nothing is."""
+        if part.kept is not None and part.kept_row is not None:
+            return part.kept, part.kept_row
+        wanted, rows = _bases(part)
+        return self._cut.keep(*wanted), rows
 
 
 def compacted(
@@ -218,6 +233,18 @@ def compacted(
     order = (~mask).long().argsort(dim=1, stable=True)
     before = (mask[:, None] & (torch.arange(mask.shape[1]) < at[..., None])).sum(2)
     return *(side.gather(1, order) for side in values), before
+
+
+def _bases(pairs: Prepared) -> tuple[tuple[Tensor, Tensor, Tensor], Int[Tensor, "batch"]]:
+    """The different bases of some pairs: tokens, those before the exchange and those from there on; and whose is which."""
+    ids = _up_to(pairs.ids, pairs.starts + pairs.steps)
+    first, rows = distinct(ids, pairs.starts, pairs.steps)
+    return (ids[first], pairs.starts[first], pairs.steps[first]), rows
+
+
+def _up_to(ids: Int[Tensor, "batch pos"], lengths: Int[Tensor, "batch"]) -> Int[Tensor, "batch pos"]:
+    """The first tokens of each row, with 0 after them."""
+    return torch.where(torch.arange(ids.shape[1]) < lengths[:, None], ids, 0)
 
 
 def _widened(side: Shaped[Tensor, "batch steps"], steps: int) -> Shaped[Tensor, "batch wider"]:

@@ -184,24 +184,38 @@ class CutModel:
         self, ids: Int[Tensor, "batch pos"], at: Int[Tensor, "batch token"]
     ) -> Float[Tensor, "batch place token site"]:
         """The values at the places at some positions of each row, up to the last of which its tokens are real."""
-        found = []
+        found, shared = [], shared_tokens(ids, at.amin(1))
+        with self._running(0, self.shape.last, lambda _: _unseen):
+            before = self._shared(ids, shared)
         for rows in self._chunks(ids):
             there, ends = at[rows], at[rows].amax(1)
             width = int(ends.max()) + 1
             seen: dict[int, Tensor] = {}
 
-            def look(number: int, there: Tensor = there, seen: dict[int, Tensor] = seen) -> See:
+            def look(number: int, there: Tensor = there - shared, seen: dict[int, Tensor] = seen) -> See:
                 def see(value: Tensor) -> None:
                     seen[number] = _at(value, there)[..., self.shape.features[number]]
 
                 return see
 
-            tokens, mask = ids[rows, :width], torch.arange(width) <= ends[:, None]
+            tokens, mask = ids[rows, shared:width], torch.arange(width) <= ends[:, None]
             with self._running(0, self.shape.last, look):
-                self._forward(tokens, mask, Prefix(), _last(tokens))
+                self._forward(tokens, mask, Prefix(shared, _expanded(before, len(rows))), _last(tokens))
             device = seen[0].device
             found.append(torch.stack([seen[number].to(device) for number in range(len(self.points))], 1))
         return torch.cat(found)
+
+    def _shared(self, ids: Int[Tensor, "batch pos"], shared: int) -> dict[int, Both]:
+        """Keys and values of the tokens that all rows begin with, by layer, run once."""
+        before: dict[int, Both] = {}
+
+        def record(layer: int, keys: Tensor, values: Tensor) -> None:
+            before[layer] = keys, values
+
+        if shared:
+            tokens = ids[:1, :shared]
+            self._forward(tokens, torch.ones_like(tokens, dtype=torch.bool), Prefix(record=record), _last(tokens))
+        return before
 
     def bytes_of(self, ids: Int[Tensor, "batch pos"], starts: Int[Tensor, "batch"], steps: Int[Tensor, "batch"]) -> int:
         """The memory that `keep` would take of these rows."""
@@ -231,16 +245,9 @@ class CutModel:
             home: where to keep it; where it is computed if not given.
         """
         packing, shared = Packing(home), shared_tokens(ids, starts)
-        before: dict[int, Both] = {}
-        if shared:
-            tokens = ids[:1, :shared]
-
-            def record(layer: int, keys: Tensor, values: Tensor) -> None:
-                before[layer] = keys, values
-                if layer in self.shape.layers:
-                    packing.take(layer, keys, values, torch.arange(shared))
-
-            self._forward(tokens, torch.ones_like(tokens, dtype=torch.bool), Prefix(record=record), _last(tokens))
+        before = self._shared(ids, shared)
+        for layer in self.shape.layers & set(before):
+            packing.take(layer, *before[layer], torch.arange(shared))
         for rows in self._chunks(ids):
             self._pack(packing, ids[rows], starts[rows], steps[rows], shared, before)
         return packing.kept(shared, starts, steps)
@@ -260,10 +267,6 @@ class CutModel:
         place = torch.arange(batch * len(token)).view(batch, -1)
         own, after = place[token < starts[:, None]], place[(token >= starts[:, None]) & (token < ends)]
 
-        def past(layer: int, _device: torch.device) -> Both:
-            keys, values = (side.expand(batch, -1, -1, -1) for side in before[layer])
-            return keys, values
-
         def record(layer: int, keys: Tensor, values: Tensor) -> None:
             if layer in self.shape.layers:
                 packing.take(layer, keys, values, own)
@@ -272,7 +275,7 @@ class CutModel:
         look = seeing(self.layers[first - 1], "output", lambda value: packing.take_stream(value, after))
         with look if first else nullcontext():
             tokens, mask = ids[:, shared : shared + len(token)], torch.arange(shared + len(token)) < ends
-            self._forward(tokens, mask, Prefix(shared, past, record), _last(tokens))
+            self._forward(tokens, mask, Prefix(shared, _expanded(before, batch), record), _last(tokens))
 
     def resume(
         self,
@@ -336,6 +339,20 @@ def shared_tokens(ids: Int[Tensor, "batch pos"], starts: Int[Tensor, "batch"]) -
         return 0
     same = (ids == ids[0]).all(0)[: int(starts.min())]
     return int(same.long().cumprod(0).sum())
+
+
+def _unseen(_value: Any) -> None:
+    """For a run in which the site is not looked at."""
+
+
+def _expanded(before: dict[int, Both], batch: int) -> Callable[[int, torch.device], Both]:
+    """Keys and values of what all rows begin with, for so many rows."""
+
+    def past(layer: int, _device: torch.device) -> Both:
+        keys, values = (side.expand(batch, -1, -1, -1) for side in before[layer])
+        return keys, values
+
+    return past
 
 
 def _places(value: Float[Tensor, "batch pos width"], at: Int[Tensor, "batch token"]) -> Int[Tensor, "tokens"]:
