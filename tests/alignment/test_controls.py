@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from numsym.alignment.controls import exchanged_neurons, single_neurons, site_values, untrained
+from numsym.alignment.controls import exchanged_neurons, single_neurons, site_values, states_at, untrained
 from numsym.alignment.engines.pyvene import Whole, unintervened
 from numsym.alignment.pairs import interchange_pairs
 from numsym.alignment.search import right
@@ -40,6 +40,22 @@ def test_collected_values_are_the_states(known):
     asked = pairs(("count",))
     states, values = site_values(known, Site(), asked)
     torch.testing.assert_close((states @ directions(6, 90, 0)[2])[:, 0], values.float(), atol=1e-2, rtol=0)
+
+
+def test_states_are_read_once_for_trials_that_are_alike(known):
+    asked = pairs(("count",), 8)
+    row = torch.randint(8, (50,), generator=torch.Generator().manual_seed(0))
+    many, run = asked.rows(row), []
+    handle = known.register_forward_pre_hook(
+        lambda _, args, given: run.append(len(given["input_ids"])), with_kwargs=True
+    )
+    sides, own = states_at(known, Site(), many), states_at(known, Site(), asked)
+    unintervened(known, many)
+    handle.remove()
+    assert max(run) <= 8
+    for side, each in zip(sides, own, strict=True):
+        torch.testing.assert_close(side, each[row])
+    assert torch.equal(unintervened(known, many), unintervened(known, asked)[row])
 
 
 def test_all_neurons_are_the_whole_state_and_one_is_not(known):

@@ -11,7 +11,7 @@ from numsym.models import (
     TransformerConfig,
     TransformerLM,
 )
-from numsym.models.weights import check_hash, hash_of, read_model, read_weights, write_weights
+from numsym.models.weights import check_hash, hash_of, read_model, read_weights, unchanging, write_weights
 
 
 def made(seed, kind="gru"):
@@ -52,3 +52,19 @@ def test_a_model_is_read_by_its_folder_whatever_it_is(tmp_path):
         read_model(tmp_path / "empty")
     with pytest.raises(InvalidArgumentError, match="there is no such file"):
         read_model(tmp_path / "model_nothing.pt")
+
+
+def test_within_a_block_the_weights_are_read_once_and_after_it_anew(monkeypatch):
+    model, read = made(0, "tied"), []
+    own = model.state_dict
+    monkeypatch.setattr(model, "state_dict", lambda: read.append(1) or own())
+    with unchanging(model):
+        inside = [hash_of(model), hash_of(model)]
+        with unchanging(model):
+            inside.append(hash_of(model))
+        inside.append(hash_of(model))
+    assert len(read) == 1
+    assert set(inside) == {hash_of(model)}
+    with torch.no_grad():
+        model[0].weight.add_(1)
+    assert hash_of(model) not in inside

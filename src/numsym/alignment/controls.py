@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.engines.kept import distinct
 from numsym.alignment.engines.pyvene import Whole, device_of
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
@@ -24,7 +25,7 @@ from numsym.models.site import Site
 from numsym.models.twin import twin
 
 CHUNK = 1000
-"""Pairs whose states are read at a time."""
+"""Rows whose states are read at a time."""
 
 CONTROLS = ("floor", "ceiling", "permuted", "untrained", "neurons")
 
@@ -34,21 +35,32 @@ def states_at(
     model: nn.Module, site: Site, pairs: Pairs
 ) -> tuple[Float[Tensor, "row hidden"], Float[Tensor, "row hidden"]]:
     """The site's values where bases and sources meet; place after place where several are exchanged together."""
-    found: list[tuple[Tensor, Tensor]] = []
-    for start in range(0, len(pairs), CHUNK):
-        part = pairs.rows(slice(start, start + CHUNK)).to(device_of(model))
-        longest = int(part.base_places.max()) + 1
-        base = model_inputs(model, part.base_ids[:, :longest], part.base_mask[:, :longest])
-        given = model_inputs(model, part.source_ids, part.source_mask)
-        sides = (base, part.base_places), (given, part.source_places)
-        rows = torch.arange(len(part), device=part.base_at.device)[:, None]
-        values = [
-            torch.stack([activations(model, one, inputs)[rows, at].float() for one in site.parts]).flatten(3)
-            for inputs, at in sides
-        ]
-        found.append((values[0], values[1]))
-    base_values, source_values = (torch.cat([side[i] for side in found], 1) for i in (0, 1))
-    return _by_place(base_values), _by_place(source_values)
+    pairs = pairs.to(device_of(model))
+    longest = int(pairs.base_places.max()) + 1
+    base = pairs.base_ids[:, :longest], pairs.base_mask[:, :longest], pairs.base_places
+    source = pairs.source_ids, pairs.source_mask, pairs.source_places
+    return _by_place(_values(model, site, *base)), _by_place(_values(model, site, *source))
+
+
+def _values(
+    model: nn.Module,
+    site: Site,
+    ids: Int[Tensor, "batch pos"],
+    mask: Bool[Tensor, "batch pos"],
+    at: Int[Tensor, "batch token"],
+) -> Float[Tensor, "site batch token hidden"]:
+    """The site's values at some positions of each row; rows that are alike are run once."""
+    first, each = distinct(ids.masked_fill(~mask, 0), mask, at)
+    found: list[Tensor] = []
+    for rows in first.split(CHUNK):
+        own, there = mask[rows], at[rows]
+        width = int(own.any(0).nonzero().max()) + 1
+        inputs = model_inputs(model, ids[rows, :width], own[:, :width])
+        row = torch.arange(len(rows), device=rows.device)[:, None]
+        states = [activations(model, one, inputs) for one in site.parts]
+        picked = [one[row.to(one.device), there.to(one.device)].flatten(2).float() for one in states]
+        found.append(torch.stack([one.to(rows.device) for one in picked]))
+    return torch.cat(found, 1).index_select(1, each)
 
 
 def _by_place(values: Float[Tensor, "site batch token hidden"]) -> Float[Tensor, "row hidden"]:
@@ -72,12 +84,8 @@ def site_values(
 ) -> tuple[Float[Tensor, "batch hidden"], Int[Tensor, "batch"]]:
     """The site's values at the sources' positions, side by side where there are several, and the variable's there."""
     pairs = pairs.to(device_of(model))
-    inputs, found = model_inputs(model, pairs.source_ids, pairs.source_mask), []
-    rows = torch.arange(len(pairs), device=pairs.source_at.device)[:, None]
-    for part in site.parts:
-        states = activations(model, part, inputs)
-        found.append(states[rows.to(states.device), pairs.source_places.to(states.device)].flatten(1).float())
-    return torch.cat([one.to(found[0].device) for one in found], 1), pairs.source_value
+    found = _values(model, site, pairs.source_ids, pairs.source_mask, pairs.source_places)
+    return einops.rearrange(found, "site batch token hidden -> batch (site token hidden)"), pairs.source_value
 
 
 def single_neurons(model: nn.Module, site: Site, training: Pairs, test: Pairs, k: int) -> Bool[Tensor, "batch"]:

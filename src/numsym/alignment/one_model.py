@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from numsym._pyvene import pv
 from numsym.alignment import controls as control
 from numsym.alignment.controls import states_at
-from numsym.alignment.engines.choice import engine_for
-from numsym.alignment.engines.pyvene import Whole, device_of, unintervened
+from numsym.alignment.engines.choice import engine_for, right_whole
+from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build, function_of
 from numsym.alignment.hypotheses import CONDITIONAL, Drawn, Hypothesis, PairCounts
 from numsym.alignment.latent import Latent
 from numsym.alignment.pairs import Pairs, Positions
 from numsym.alignment.result import AlignmentResult, Measurement
-from numsym.alignment.search import RANDOM, Engine, SearchSettings, Starts, right
+from numsym.alignment.search import RANDOM, Engine, SearchSettings, Starts
 from numsym.alignment.starts import Seen
 from numsym.alignment.subject import Found, Searched, train
 from numsym.errors import InvalidArgumentError
@@ -157,7 +157,7 @@ class OneModel:
         if "floor" in wanted:
             made["floor"] = Share.of(unintervened(self.model, data.test))
         if "ceiling" in wanted and data.everything is not None:
-            made["ceiling"] = Share.of(right(Whole(self.model, [self.site]), 0, data.everything))
+            made["ceiling"] = Share.of(right_whole(self.model, self.site, data.everything, self.route))
         if "neurons" in wanted:
             k = (hypothesis.subspace_dim or 1) * len(hypothesis.variables)
             made["neurons"] = Share.of(control.single_neurons(self.model, self.site, data.train, data.test, k))

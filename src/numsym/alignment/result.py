@@ -87,8 +87,8 @@ class AlignmentResult(Result):
         steps, converged: optimiser steps, and whether validation IIA reached the goal.
         test: IIA on numbers that training used.
         held_out: IIA on numbers kept out of training and search; `None` where there are none.
-        free_running: IIA on the pairs of `test` when the model consumes its own predictions; `None` for models that do
-            not continue from a state.
+        free_running: IIA on the pairs of `test` when the model consumes its own predictions; `None` where the engine
+            cannot let the model go on.
         tokens_off: how many tokens the model then says too many or too few, on average; `None` likewise.
         controls: name -> share; see `numsym.alignment.controls`. A control that was not run is not there.
         records: the course of the search.

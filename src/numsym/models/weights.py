@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from safetensors.torch import load_file, save_model
@@ -25,8 +28,28 @@ ADDERS: dict[str, Any] = {
 """The model classes that are no language models, by the `model_type` of their config."""
 
 
+_HASHES: "WeakKeyDictionary[nn.Module, str]" = WeakKeyDictionary()
+
+
+@contextmanager
+def unchanging(model: nn.Module) -> Iterator[None]:
+    """Say that nothing changes a model's weights inside of the block: `hash_of` then reads them once.
+
+    Of many searches in one large model, reading them all each time would be a good part.
+    """
+    outer = _HASHES.get(model)
+    _HASHES[model] = hash_of(model)
+    try:
+        yield
+    finally:
+        if outer is None:
+            del _HASHES[model]
+
+
 def hash_of(model: nn.Module) -> str:
     """SHA-256 of a model's parameters and buffers, by name; the same on every device."""
+    if model in _HASHES:
+        return _HASHES[model]
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())

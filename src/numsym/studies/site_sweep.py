@@ -18,6 +18,7 @@ from numsym.alignment.pairs import Positions
 from numsym.errors import InvalidArgumentError, Options, check_at_least
 from numsym.figures import charts, drawing
 from numsym.models import Site, sites_named, state_sites
+from numsym.models.weights import unchanging
 from numsym.results import Result, brief
 from numsym.run import NO_RUN, NoRun, rehearse
 from numsym.shares import Share
@@ -246,17 +247,20 @@ def site_sweep(
     if tokens is not None and positions is not None:
         raise InvalidArgumentError(f"positions={positions!r} is not allowed together with tokens={tokens!r}")
     each, written = (None, ()) if tokens is None else written_at(task, tokens)
-    for place in places:  # what is wrong at the last site should be said before the first search
-        rehearse(align_many, model, task, asked, site=place, **options | ({} if each is None else {"positions": each}))
     found: dict[str, list[AlignmentResult]] = {name: [] for name in asked}
-    for place in places:
-        for token in [None] if each is None else each:
-            label = str(place).replace(":", "-") + ("" if token is None else f"-{token}")
-            here = {f"{name}-{label}": one for name, one in asked.items()}
-            where = {} if token is None else {"positions": [token]}
-            results = align_many(model, task, here, site=place, run=run, **options | where)
-            for name, result in zip(asked, results, strict=True):
-                found[name].append(result)
+    with unchanging(model):
+        for place in places:  # what is wrong at the last site should be said before the first search
+            rehearse(
+                align_many, model, task, asked, site=place, **options | ({} if each is None else {"positions": each})
+            )
+        for place in places:
+            for token in [None] if each is None else each:
+                label = str(place).replace(":", "-") + ("" if token is None else f"-{token}")
+                here = {f"{name}-{label}": one for name, one in asked.items()}
+                where = {} if token is None else {"positions": [token]}
+                results = align_many(model, task, here, site=place, run=run, **options | where)
+                for name, result in zip(asked, results, strict=True):
+                    found[name].append(result)
     return run.show(SiteSweep({name: tuple(results) for name, results in found.items()}, position_bin, written))
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from numsym.alignment.engines.choice import engine_for
-from numsym.alignment.engines.pyvene import PyveneEngine
+from numsym._pyvene import pv
+from numsym.alignment.engines.choice import engine_for, right_whole
+from numsym.alignment.engines.pyvene import PyveneEngine, Whole, predicted
 from numsym.alignment.engines.suffix import SuffixEngine
 from numsym.alignment.functions import ALIGNMENTS, build
+from numsym.alignment.search import right
 from numsym.models import components_of
 from numsym.models.site import Site, sites_named
 
@@ -124,6 +126,35 @@ def test_what_all_prompts_begin_with_is_kept_once(both, decoder, prompts):
     token = 4 * 2 * 16  # one layer above the site, with two heads of 8 for keys and for values
     assert each.nbytes - alike.nbytes == (len(pairs) - 1) * 20 * token
     check_equal(both, model, Site("block_output", 1), pairs)
+
+
+@pytest.mark.parametrize("cache_bytes", [1 << 30, 0])
+def test_trials_that_are_alike_are_run_once(both, decoder, prompts, cache_bytes):
+    model, few = decoder("llama"), prompts(n=4, variables=("a", "b"), tokens_each=2, side="both")
+    row = torch.randint(4, (2, 24), generator=torch.Generator().manual_seed(0))
+    pairs, given = few.rows(row[0]), few.rows(row[1])
+    names = ("source_ids", "source_mask", "source_at", "source_tokens", "block")
+    pairs = replace(pairs, **{name: getattr(given, name) for name in names})
+    engine, run = engine_at(model, cache_bytes=cache_bytes), []
+    handle = model.model.layers[0].register_forward_hook(lambda _, args, output: run.append(len(output)))
+    prepared = engine.prepare(pairs)
+    handle.remove()
+    assert max(run) == 4
+    assert len(prepared.source) == 4
+    assert cache_bytes == 0 or len(prepared.kept.starts) == 4
+    check_equal(both, model, Site("block_output", 1), pairs, cache_bytes=cache_bytes)
+
+
+@pytest.mark.parametrize(("name", "site", "tokens"), [("gpt2", "block_output:1", 1), ("gemma2", "mlp_output:1", 2)])
+def test_the_whole_site_is_exchanged_as_by_pyvene(decoder, prompts, name, site, tokens):
+    model, place, pairs = decoder(name), Site.of(site), prompts(n=60, tokens_each=tokens, side="left")
+    said = predicted(model, place, pv.VanillaIntervention(embed_dim=32), pairs)
+    half = torch.rand(said.shape, generator=torch.Generator().manual_seed(0)) < 0.7
+    pairs = replace(pairs, base_ids=torch.where(pairs.scored & half, said, pairs.base_ids))
+    reference = right(Whole(model, [place]), 0, pairs)
+    assert 0 < reference.sum() < 60
+    assert torch.equal(right_whole(model, place, pairs), reference)
+    assert torch.equal(right_whole(model, place, pairs, "pyvene"), reference)
 
 
 def test_bases_are_shared_counted_and_let_go(decoder, prompts):

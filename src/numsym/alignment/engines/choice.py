@@ -10,10 +10,10 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import frozen, pv
-from numsym.alignment.engines.pyvene import PyveneEngine
+from numsym.alignment.engines.pyvene import PyveneEngine, Whole
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.engines.stepped import SteppedEngine
-from numsym.alignment.engines.suffix import SuffixEngine
+from numsym.alignment.engines.suffix import SuffixEngine, WholeSuffix
 from numsym.alignment.engines.transformer import TransformerEngine
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.pairs import Pairs
@@ -90,6 +90,19 @@ def engine_for(
         f"{' and '.join(kind.takes for kind in named)}, with the alignment functions {', '.join(ALIGNMENTS)}; "
         "use engine='auto' or 'pyvene'"
     )
+
+
+def right_whole(model: nn.Module, site: Site, pairs: Pairs, name: str = "auto") -> Bool[Tensor, "batch"]:
+    """Which of some pairs are right when the whole site is exchanged, on the CPU.
+
+    Args:
+        model: frozen.
+        site: of its own.
+        pairs: of all variables, for which this is the ceiling.
+        name: of the engine; all but decoders of transformers that can be run on from the site take pyvene.
+    """
+    fast = name in ("auto", SuffixEngine.name) and SuffixEngine.supports(model, site, [])
+    return right(WholeSuffix(model, site) if fast else Whole(model, [site]), 0, pairs)
 
 
 def right_of(result: AlignmentResult, pairs: Pairs, engine: str = "auto") -> Bool[Tensor, "batch"]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -26,6 +26,7 @@ class Prefix(DynamicCache):
         length: tokens before, padding included.
         past: from a layer of the cache and its device, keys and values there, (batch, heads, length, features) each.
         record: told the layer, keys and values of the tokens that are run.
+        whole: told the layer, and keys and values of all tokens.
     """
 
     def __init__(
@@ -33,9 +34,10 @@ class Prefix(DynamicCache):
         length: int = 0,
         past: Callable[[int, torch.device], Both] | None = None,
         record: Callable[[int, Tensor, Tensor], None] | None = None,
+        whole: Callable[[int, Tensor, Tensor], None] | None = None,
     ):
         super().__init__()
-        self._length, self._past, self._record = length, past, record
+        self._length, self._past, self._record, self._whole = length, past, record, whole
         self._run: dict[int, int] = {}
 
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object) -> Both:
@@ -43,10 +45,12 @@ class Prefix(DynamicCache):
         self._run[layer_idx] = key_states.shape[-2]
         if self._record is not None:
             self._record(layer_idx, key_states, value_states)
-        if not self._length or self._past is None:
-            return key_states, value_states
-        keys, values = self._past(layer_idx, key_states.device)
-        return torch.cat([keys, key_states], -2), torch.cat([values, value_states], -2)
+        if self._length and self._past is not None:
+            keys, values = self._past(layer_idx, key_states.device)
+            key_states, value_states = torch.cat([keys, key_states], -2), torch.cat([values, value_states], -2)
+        if self._whole is not None:
+            self._whole(layer_idx, key_states, value_states)
+        return key_states, value_states
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """As if the layers that are skipped had run: the first one has once any has."""
@@ -130,6 +134,15 @@ class Packing:
 
     def _home(self, tensor: Tensor) -> Tensor:
         return tensor if self.home is None else tensor.to(self.home)
+
+
+def compacted(
+    mask: Bool[Tensor, "batch pos"], at: Int[Tensor, "batch token"], *values: Shaped[Tensor, "batch pos"]
+) -> tuple[Tensor, ...]:
+    """Each row's real positions moved to its front, whatever its padding, in each of `values`; and `at` there."""
+    order = (~mask).long().argsort(dim=1, stable=True)
+    before = (mask[:, None] & (torch.arange(mask.shape[1], device=at.device) < at[..., None])).sum(2)
+    return *(side.gather(1, order) for side in values), before
 
 
 def distinct(*columns: Shaped[Tensor, "batch ..."]) -> tuple[Int[Tensor, "distinct"], Int[Tensor, "batch"]]:

@@ -4,13 +4,15 @@ Beside it, exchanges of whole sites, for which nothing is searched.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import intervenable, pv
-from numsym.alignment.engines.free_running import FreeRun
+from numsym.alignment.engines.free_running import CHUNK, FreeRun, generates, room, run_anew
+from numsym.alignment.engines.kept import compacted, distinct
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
 from numsym.models.logits import kept, logits_of, model_inputs
@@ -115,8 +117,31 @@ class PyveneEngine:
     def free_running(
         self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
     ) -> FreeRun | None:
-        """Nothing: pyvene exchanges in a pass over given tokens."""
-        return None
+        """What a language model of transformers says by itself after an exchange, run anew for each token.
+
+        `None` for other models.
+        """
+        if not generates(self.model):
+            return None
+        found, steps = [], room(self.model, int(pairs.base_at.max()) + 1)
+        for rows in torch.arange(len(pairs)).split(CHUNK):
+            part = pairs.rows(rows).to(device_of(self.model))
+            found.append(run_anew(partial(self._said, index, part), part, program, generator, steps))
+        return FreeRun.joined(found)
+
+    def _said(
+        self, index: int, pairs: Pairs, ids: Int[Tensor, "batch pos"], lengths: Int[Tensor, "batch"]
+    ) -> Float[Tensor, "batch vocab"]:
+        """The logits after the last token of some rows that begin as the bases do, with the exchange."""
+        place = torch.arange(ids.shape[1], device=ids.device)
+        mask, keep = place < lengths[:, None], place == lengths[:, None] - 1
+        (at,) = compacted(pairs.base_mask, pairs.base_places)
+        exchange, blocks = self._intervenable(index, at.shape[1]), [pairs.block[:, None].tolist()]
+        subspaces = blocks * len(exchange.interventions) if len(pairs.variables) > 1 else None
+        given = model_inputs(self.model, pairs.source_ids, pairs.source_mask)
+        where = self.site.locations(pairs.source_places, at)
+        _, output = exchange(model_inputs(self.model, ids, mask, keep), [given], where, subspaces=subspaces)
+        return kept(self.model, logits_of(output), keep).to(ids.device)
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -243,5 +268,9 @@ class Whole:
 
 
 def unintervened(model: nn.Module, pairs: Pairs) -> Bool[Tensor, "batch"]:
-    """Which counterfactuals the model gives with no intervention: the floor of IIA."""
-    return right(Whole(model, []), 0, pairs)
+    """Which counterfactuals the model gives with no intervention: the floor of IIA.
+
+    Those that are alike are run once.
+    """
+    first, each = distinct(pairs.base_ids, pairs.base_mask, pairs.scored)
+    return right(Whole(model, []), 0, pairs.rows(first))[each.cpu()]

@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 from numsym._pyvene import pv
 from numsym._tables import STATE_SITES
 from numsym.alignment.engines.free_running import FreeRun, run_on
-from numsym.alignment.engines.kept import moved, picked
+from numsym.alignment.engines.kept import compacted, moved, picked
 from numsym.alignment.engines.stacked import StackedAlignments, tallied
-from numsym.alignment.engines.suffix import CACHE_BYTES, compacted
+from numsym.alignment.engines.suffix import CACHE_BYTES
 from numsym.alignment.pairs import Pairs
 from numsym.models.site import Site
 from numsym.models.stepping import States, Steps, cut, joined

@@ -1,15 +1,17 @@
 """The search's fast route for decoders of transformers: it pays only for what an exchange changes.
 
-The model is frozen, so bases and sources are run once, and those that are alike are one. What is kept of a base are its
-stream from the exchange on, below the first block that depends on the site, and for each block above the keys and values
-before the exchange; what all bases begin with is kept once. A step exchanges in closed form and runs these blocks over these tokens alone, with
-the model's own forward (`suffix_model`), so that no architecture has code of its own.
+The model is frozen, so bases and sources are run once, and those that are alike count as one. What is kept of a base
+are its stream from the exchange on, below the first block that depends on the site, and for each block above the keys
+and values before the exchange; what all bases begin with is kept once. A step exchanges in closed form and runs these
+blocks over these tokens alone, with the model's own forward (`suffix_model`), so that no architecture has code of its
+own.
 
 Beyond `cache_bytes` the engine keeps the tokens instead, and runs the bases of each batch again without gradients:
 slower, with the same result. On CUDA nothing in a step waits for the device, unless the model's own forward does.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -19,12 +21,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from numsym._pyvene import pv
-from numsym.alignment.engines.kept import Kept, distinct, moved
+from numsym.alignment.engines.continued import Continued
+from numsym.alignment.engines.free_running import FreeRun, generates, room, run_on
+from numsym.alignment.engines.kept import Kept, compacted, distinct, moved
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.engines.suffix_check import reason_against
 from numsym.alignment.engines.suffix_model import CHUNK, CutModel
 from numsym.alignment.pairs import Pairs
 from numsym.models.site import Site
+from numsym.programs import Program
 
 CACHE_BYTES = 2 << 30
 """What an engine keeps of bases, of all pairs together."""
@@ -44,7 +49,8 @@ class Prepared:
         ids: (batch, pos) the bases' tokens, the first real one at position 0.
         starts: (batch,) tokens before the exchange, or the first where there are several.
         tokens: (batch, token) how many after that one each is made.
-        steps: (batch,) tokens from there on that a scored one depends on.
+        ends: (batch,) tokens up to the one after which the program goes on from what was exchanged, and that one.
+        steps: (batch,) tokens from the exchange on that are run: to there, and all that a scored one depends on.
         scored: (batch, step) where a predicted token is scored; step 0 is at the exchange.
         targets: (batch, step) the tokens predicted.
         kept: of the different bases; None where they are run again for each batch.
@@ -57,6 +63,7 @@ class Prepared:
     ids: Int[Tensor, "batch pos"]
     starts: Int[Tensor, "batch"]
     tokens: Int[Tensor, "batch token"]
+    ends: Int[Tensor, "batch"]
     steps: Int[Tensor, "batch"]
     scored: Bool[Tensor, "batch steps"]
     targets: Int[Tensor, "batch steps"]
@@ -65,7 +72,7 @@ class Prepared:
 
     def rows(self, rows: Int[Tensor, "picked"]) -> "Prepared":
         """Some of the pairs."""
-        names = ("source_row", "ids", "starts", "tokens", "steps", "scored", "targets", "kept_row")
+        names = ("source_row", "ids", "starts", "tokens", "ends", "steps", "scored", "targets", "kept_row")
         here = {name: side[rows] for name in names if (side := getattr(self, name)) is not None}
         return replace(self, block=self.block.index_select(0, moved(rows, self.block.device)), **here)
 
@@ -133,7 +140,9 @@ class SuffixEngine(StackedAlignments):
     def prepare(self, pairs: Pairs) -> Prepared:
         """Run every source and every base once."""
         pairs = pairs.to("cpu")
-        ids, where, at = compacted(pairs.base_mask, pairs.base_places, pairs.base_ids, pairs.scored)
+        places = torch.cat([pairs.base_places, pairs.base_at[:, None]], 1)
+        ids, where, places = compacted(pairs.base_mask, places, pairs.base_ids, pairs.scored)
+        at, ends = places[:, :-1], places[:, -1] + 1
         sources, given = compacted(pairs.source_mask, pairs.source_places, pairs.source_ids)
         starts = at.amin(1)
         after = starts[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(starts.min()) - 1))
@@ -147,7 +156,8 @@ class SuffixEngine(StackedAlignments):
             ids=ids,
             starts=starts,
             tokens=at - starts[:, None],
-            steps=(where * torch.arange(1, where.shape[1] + 1)).amax(1).clamp(min=1),
+            ends=ends,
+            steps=(where * torch.arange(1, where.shape[1] + 1)).amax(1).maximum(ends - starts),
             scored=where,
             targets=ids.gather(1, after),
         )
@@ -206,17 +216,53 @@ class SuffixEngine(StackedAlignments):
     ) -> Float[Tensor, "kept vocab"]:
         """Where tokens are scored, the logits after the exchange, pair after pair."""
         parts = [pairs.rows(row) for pairs, row in zip(prepared, rows, strict=True)]
-        bases = [self._kept_of(part) for part in parts]
+        where = torch.cat([_widened(part.scored, steps) for part in parts])
+        return self._after(parts, alive, where)
+
+    def _after(
+        self,
+        parts: list[Prepared],
+        alive: list[int],
+        where: Bool[Tensor, "batch steps"],
+        whole: Callable[[int, Tensor, Tensor], None] | None = None,
+    ) -> Float[Tensor, "kept vocab"]:
+        """The logits after the exchange where asked for, pair after pair; `whole` as in `CutModel.resume`."""
+        bases, rows = [self._kept_of(part) for part in parts], [len(part.ids) for part in parts]
 
         def change(base: Float[Tensor, "rows token site"], place: int) -> Float[Tensor, "rows token site"]:
-            own = base.to(self._device).split([len(row) for row in rows])
+            own = base.to(self._device).split(rows)
             sides = [side.flatten(0, 1) for side in own], [part.given(place) for part in parts]
             blocks = [part.block.repeat_interleave(base.shape[1]) for part in parts]
             return self.exchange(*sides, blocks, alive).view(base.shape)
 
-        ids, tokens = (torch.cat(side) for side in ([p.suffix(steps) for p in parts], [p.tokens for p in parts]))
-        where = torch.cat([_widened(part.scored, steps) for part in parts])
-        return self._cut.resume(bases, ids, where, change, tokens)
+        ids, tokens = torch.cat([part.suffix(where.shape[1]) for part in parts]), torch.cat([p.tokens for p in parts])
+        return self._cut.resume(bases, ids, where, change, tokens, whole)
+
+    @torch.no_grad()
+    def free_running(
+        self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
+    ) -> FreeRun | None:
+        """What the model says by itself from the exchange of one alignment on: its cache holds what came before."""
+        if not generates(self.model):
+            return None
+        prepared, found = self.prepare(pairs), []
+        steps = room(self.model, int(prepared.ends.max()))
+        for rows in torch.arange(len(pairs)).split(max(1, CHUNK // prepared.ids.shape[1])):
+            logits, states = self._begun(prepared.rows(rows), index)
+            part = pairs.rows(rows).to(self._cut.device)
+            found.append(run_on(self._onward, logits, states, part, program, generator, steps))
+        return FreeRun.joined(found)
+
+    def _begun(self, part: Prepared, index: int) -> tuple[Float[Tensor, "batch vocab"], Continued]:
+        """What is said where the program goes on after the exchange, and what goes on from there."""
+        states = Continued(self._cut, part.ids, part.ends, part.starts)
+        last = part.ends - part.starts
+        where = torch.arange(int(last.max())) == last[:, None] - 1
+        logits = self._after([part], [index], where, states.take)
+        return logits.to(self._cut.device), states
+
+    def _onward(self, token: Int[Tensor, "batch"], states: Continued) -> tuple[Float[Tensor, "batch vocab"], Continued]:
+        return states.step(token).to(token.device), states
 
     def _kept_of(self, part: Prepared) -> tuple[Kept, Int[Tensor, "batch"]]:
         """What is kept of the bases of some pairs, and which rows of it are theirs; run now, if nothing is."""
@@ -226,17 +272,30 @@ class SuffixEngine(StackedAlignments):
         return self._cut.keep(*wanted), rows
 
 
-def compacted(
-    mask: Bool[Tensor, "batch pos"], at: Int[Tensor, "batch token"], *values: Shaped[Tensor, "batch pos"]
-) -> tuple[Tensor, ...]:
-    """Each row's real positions moved to its front, whatever its padding, in each of `values`; and `at` there."""
-    order = (~mask).long().argsort(dim=1, stable=True)
-    before = (mask[:, None] & (torch.arange(mask.shape[1]) < at[..., None])).sum(2)
-    return *(side.gather(1, order) for side in values), before
+class WholeSuffix(SuffixEngine):
+    """Exchanges of the whole site as it is; nothing is learned. `right` says which pairs are right.
+
+    Args:
+        model: frozen.
+        site: see `SuffixEngine`.
+    """
+
+    def __init__(self, model: nn.Module, site: Site):
+        super().__init__(model, site, [])
+
+    def exchange(
+        self,
+        base: list[Float[Tensor, "batch hidden"]],
+        source: list[Float[Tensor, "batch hidden"]],
+        block: list[Int[Tensor, "batch"]],
+        alive: list[int],
+    ) -> Float[Tensor, "rows hidden"]:
+        """The sources."""
+        return torch.cat(source)
 
 
 def _bases(pairs: Prepared) -> tuple[tuple[Tensor, Tensor, Tensor], Int[Tensor, "batch"]]:
-    """The different bases of some pairs: tokens, those before the exchange and those from there on; and whose is which."""
+    """The different bases of some pairs: tokens, how many before the exchange and from there on; and whose is which."""
     ids = _up_to(pairs.ids, pairs.starts + pairs.steps)
     first, rows = distinct(ids, pairs.starts, pairs.steps)
     return (ids[first], pairs.starts[first], pairs.steps[first]), rows

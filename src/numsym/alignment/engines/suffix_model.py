@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from numsym._pyvene import component_features, component_module, component_width
 from numsym.alignment.engines.kept import Both, Kept, Packing, Prefix, moved, picked
@@ -147,7 +148,7 @@ class CutModel:
         self,
         ids: Int[Tensor, "batch pos"],
         mask: Bool[Tensor, "batch total"],
-        cache: Prefix,
+        cache: DynamicCache,
         keep: Bool[Tensor, "batch pos"],
     ) -> Float[Tensor, "kept vocab"]:
         """The model's logits where kept, for tokens of the CPU and a cache of what came before them."""
@@ -277,6 +278,28 @@ class CutModel:
             tokens, mask = ids[:, shared : shared + len(token)], torch.arange(shared + len(token)) < ends
             self._forward(tokens, mask, Prefix(shared, _expanded(before, batch), record), _last(tokens))
 
+    @torch.no_grad()
+    def below(self, ids: Int[Tensor, "batch pos"], lengths: Int[Tensor, "batch"]) -> Kept:
+        """Keys and values of the layers that do not depend on the site, of rows of so many tokens."""
+        packing, first = Packing(), self.shape.first
+        with self._running(0, first, lambda _: _unseen):
+            for rows in self._chunks(ids):
+                width = int(lengths[rows].max())
+                mask = torch.arange(width) < lengths[rows, None]
+                index = mask.flatten().nonzero()[:, 0]
+
+                def record(layer: int, keys: Tensor, values: Tensor, index: Tensor = index) -> None:
+                    packing.take(layer, keys, values, index)
+
+                self._forward(ids[rows, :width], mask, Prefix(record=record), _last(mask))
+        return packing.kept(0, lengths, torch.zeros_like(lengths))
+
+    def onward(
+        self, token: Int[Tensor, "batch"], mask: Bool[Tensor, "batch total"], cache: DynamicCache
+    ) -> Float[Tensor, "batch vocab"]:
+        """Consume a token behind what a cache holds."""
+        return self._forward(token[:, None], mask, cache, torch.ones(len(token), 1, dtype=torch.bool))
+
     def resume(
         self,
         bases: list[tuple[Kept, Tensor]],
@@ -284,6 +307,7 @@ class CutModel:
         where: Bool[Tensor, "batch pos"],
         change: Change,
         tokens: Int[Tensor, "batch token"] | None = None,
+        whole: Callable[[int, Tensor, Tensor], None] | None = None,
     ) -> Float[Tensor, "kept vocab"]:
         """Logits where asked for, row after row, with other values at the site's places at some of the tokens.
 
@@ -293,6 +317,7 @@ class CutModel:
             where: which tokens are asked for.
             change: the new values from the base's.
             tokens: which of these tokens; the first if not given.
+            whole: told the layer of the cache, and keys and values of all tokens, padding first.
         """
         at = torch.zeros(len(ids), 1, dtype=torch.long) if tokens is None else tokens
         if self.device.type != "cpu" and ids.shape[1] == 1:
@@ -330,7 +355,7 @@ class CutModel:
             device = self.shape.stream_device
             stream = torch.cat([picked(one.stream, one.after(rows, after), device) for one, rows in bases])  # type: ignore[arg-type]
         with self._running(first, len(self.layers), put, stream):
-            return self._forward(ids, mask, Prefix(before, past), where)
+            return self._forward(ids, mask, Prefix(before, past, whole=whole), where)
 
 
 def shared_tokens(ids: Int[Tensor, "batch pos"], starts: Int[Tensor, "batch"]) -> int:
@@ -365,7 +390,7 @@ def _at(value: Float[Tensor, "batch pos width"], at: Int[Tensor, "batch token"])
     return value.flatten(0, 1).index_select(0, _places(value, at)).view(*at.shape, -1)
 
 
-def _last(ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+def _last(ids: Shaped[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
     """The last position of the first row: a forward has to decode something."""
     keep = torch.zeros_like(ids, dtype=torch.bool)
     keep[0, -1] = True
