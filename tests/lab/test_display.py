@@ -39,6 +39,21 @@ def test_the_tables_of_the_main_job_fit_a_terminal_of_80_and_say_what_was_measur
     assert all(len(line) <= 80 for line in NOTES.splitlines())
 
 
+def test_a_wide_table_is_parted_rather_than_cut_off():
+    rows = [
+        {"hypothesis": f"up_down.{i}", **{f"measure {j}": Share.of_counts(i, 10) for j in range(6)}} for i in (1, 2)
+    ]
+    parts = display.fitting(rows, 80)
+    assert [list(part[0]) for part in parts] == [
+        ["hypothesis", "measure 0", "measure 1", "measure 2"], ["hypothesis", "measure 3", "measure 4", "measure 5"],
+    ]  # fmt: skip
+    shown = "".join(printed(display.table("", part)) for part in parts)
+    assert "…" not in shown
+    assert shown.count("up_down.2") == 2
+    assert display.fitting(rows, 200) == [rows]
+    assert printed(display.table("", rows)).count("…") > 0
+
+
 def test_words_stand_left_and_numbers_right():
     text = printed(display.table("t", [{"name": "a", "k": 2}, {"name": "long", "k": 100}]))
     assert text.splitlines()[-2:] == ["a       2", "long  100"]

@@ -49,15 +49,30 @@ def show(result: Result) -> None:
     for title, rows in result.tables().items():
         if rows:
             console.print()
-            console.print(table(title, rows))
+            for i, part in enumerate(fitting(rows, console.width)):
+                console.print(table("" if i else title, part))
     if result.notes:
         console.print(result.notes, style="dim", highlight=False)
     console.print()
 
 
+def fitting(rows: Sequence[Mapping[str, Any]], width: int) -> list[list[dict[str, Any]]]:
+    """Rows as parts that are at most so wide, the first column in each: a number that is cut off says nothing."""
+    first, *others = rows[0]
+    widths = {
+        key: 2 + (0 if key == "why" else max(len(key), *(len(formatted(row[key])) for row in rows))) for key in rows[0]
+    }
+    parts: list[list[str]] = [[]]
+    for key in others:
+        if parts[-1] and sum(widths[one] for one in (first, *parts[-1], key)) > width + 2:
+            parts.append([])
+        parts[-1].append(key)
+    return [[{key: row[key] for key in (first, *keys)} for row in rows] for keys in parts]
+
+
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Rows with the same keys as they are shown; words to the left, numbers to the right."""
-    made = Table(title=title, **PLAIN)
+    made = Table(title=title or None, **PLAIN)
     for heading in rows[0]:
         words = any(isinstance(row[heading], str) and any(map(str.isalpha, row[heading])) for row in rows)
         made.add_column(heading, justify="left" if words else "right", no_wrap=heading != "why")
