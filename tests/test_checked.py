@@ -30,7 +30,7 @@ def counting():
         ({"variable": ("count", "count")}, "variable=('count', 'count') is not allowed: name each once"),
         ({"search": {"boundary_weight": -1}}, "boundary_weight=-1 is not allowed: it must be at least 0"),
         ({"search": {"learning_rate": -1}}, "learning_rate=-1 is not allowed: it must be at least 0"),
-        ({"search": {"learning_rate": math.inf}}, "search={'learning_rate': inf} is not allowed: it must be finite"),
+        ({"search": {"learning_rate": math.inf}}, "search.learning_rate=inf is not allowed: it must be finite"),
         ({"search": {"learning_rate": "x"}}, "learning_rate='x' is not allowed: it must be a number"),
         ({"pairs": {"train": 1.5}}, "train=1.5 is not allowed: it must be a whole number"),
         ({"seed": 2**70}, "is not allowed: a whole number has at most 64 bits"),
@@ -97,7 +97,7 @@ WRONG = {
     ),
     "embeddings with a hole": (
         lambda n: n.probes.spectrum(torch.cat([torch.full((1, 4), math.inf), torch.randn(20, 4)])),
-        "embeddings=<Tensor of shape (21, 4), float32> is not allowed: 4 of its values are not finite",
+        "float32> is not allowed: it holds NaN or infinite values in 1 of 21 rows (the first is row 0)",
     ),
     "a tokenizer that is none": (
         lambda n: n.tasks.AdditionPrompts(tokenizer=3), "tokenizer=3 is not allowed: give a tokenizer of transformers",

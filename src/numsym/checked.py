@@ -168,8 +168,8 @@ class _Signature:
                 raise WrongTypeError(f"{name}={shown(value)} is not allowed: it must be {words(hint)}")
             value = plain
         usual = self.known.parameters[name].default if name in self.known.parameters else None
-        if wrong := unusable(value, usual, finite=self.finite):
-            raise WrongTypeError(f"{name}={shown(value)} is not allowed: {wrong}")
+        for place, inner, wrong in unusable(name, value, usual, finite=self.finite):
+            raise WrongTypeError(f"{place}={shown(inner)} is not allowed: {wrong}")
         return value
 
     def _unbound(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: TypeError) -> str:
@@ -228,21 +228,36 @@ def _options(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def unusable(value: Any, usual: Any, *, finite: bool = True) -> str:
-    """Why a value of the right type is of no use; empty if it is."""
-    if isinstance(value, int) and not -BITS <= value < BITS:
-        return "a whole number has at most 64 bits"
-    if not finite:
-        return ""
-    if isinstance(value, float) and not math.isfinite(value) and value != usual:
-        return "it must be finite"
+def unusable(name: str, value: Any, usual: Any = None, *, finite: bool = True) -> Iterator[tuple[str, Any, str]]:
+    """What is of no use in a value of the right type: its name, itself, and why."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from unusable(f"{name}.{key}", inner, finite=finite)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from unusable(name, inner, finite=finite)
+    elif isinstance(value, int):
+        if not -BITS <= value < BITS:
+            yield name, value, "a whole number has at most 64 bits"
+    elif finite and (wrong := _not_finite(value, usual)):
+        yield name, value, wrong
+
+
+def _not_finite(value: Any, usual: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isfinite(value) or value == usual else "it must be finite"
     if isinstance(value, Tensor):
-        return "" if _whole(value) else f"{int((~torch.isfinite(value)).sum())} of its values are not finite"
+        return "" if _whole(value) else _broken_rows(value)
     if isinstance(value, nn.Module) and not _within.get():
-        bad_names = (name for name, weight in value.named_parameters() if not _whole(weight))
-        return next((f"its weights {name} are not all finite" for name in bad_names), "")
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return next((wrong for one in inner if (wrong := unusable(one, None))), "")
+        bad = (one for one, weight in value.named_parameters() if not _whole(weight))
+        return next((f"its weights {one} are not all finite" for one in bad), "")
+    return ""
+
+
+def _broken_rows(value: Tensor) -> str:
+    finite = torch.isfinite(value if value.ndim > 1 else value.reshape(-1, 1)).flatten(1)
+    rows = (~finite.all(1)).nonzero().flatten()
+    return f"it holds NaN or infinite values in {len(rows)} of {len(finite)} rows (the first is row {int(rows[0])})"
 
 
 def _whole(value: Tensor) -> bool:

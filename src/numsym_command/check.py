@@ -37,6 +37,8 @@ def check(arguments: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
     if any(own) or any("hydra.searchpath" in text for text in flags.overrides):
         return
     overrides = [_parsed(text) for text in flags.overrides]
+    if flags.multirun and (flags.cfg or flags.info or flags.run):
+        raise RefusedError("-m is not allowed with --cfg, --info or --run: they are about one run; leave -m away")
     groups = [one for one in overrides if one.key_or_group in known]
     for one in groups:
         for name in _names(one):
@@ -46,13 +48,30 @@ def check(arguments: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
                 )
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         chosen = [str(one.input_line) for one in groups if not one.is_sweep_override()]
-        composed = compose("config", overrides=chosen, return_hydra_config=True)
+        composed = _composed(chosen)
+        # What cannot be looked at by itself is composed, to see what Hydra says.
+        others = [one for one in overrides if one not in groups]
+        if odd := [one for one in others if one.key_or_group.startswith("hydra") or _changes(one)]:
+            _composed([*chosen, *(str(one.input_line) for one in odd if not one.is_sweep_override())])
     sweeping = flags.multirun or composed.hydra.mode is RunMode.MULTIRUN
     for one in overrides:
         if one.is_sweep_override() and not sweeping:
             raise RefusedError(f"{one.input_line} is not allowed without -m: several values are a sweep, numsym -m ...")
         if one not in groups and not one.key_or_group.startswith("hydra"):
             _check_value(composed, one)
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    try:
+        return compose("config", overrides=overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise RefusedError(f"{' '.join(overrides)} is not allowed: {' '.join(lines[:6])}") from None
+
+
+def _changes(override: Override) -> bool:
+    """Whether it adds something, or takes something away."""
+    return bool(override.is_add() or override.is_delete() or override.is_force_add())
 
 
 def _parsed(text: str) -> Override:
@@ -71,6 +90,13 @@ def _names(override: Override) -> Iterator[str]:
     if override.is_sweep_override():
         values = list(override.sweep_iterator()) if override.is_choice_sweep() else []
     for value in values:
+        if isinstance(value, list) and override.key_or_group != "interventions" and len(value) != 1:
+            raise RefusedError(
+                f"{override.input_line} is not allowed: give one; several are a sweep, numsym -m "
+                f"{override.key_or_group}=A,B"
+            )
+        if value is None or value == []:
+            raise RefusedError(f"{override.input_line} is not allowed: name at least one, or leave it away")
         for one in value if isinstance(value, list) else [value]:
             name = one.text if isinstance(one, QuotedString) else one
             if isinstance(name, str) and "$" not in name and "/" not in name:
@@ -79,7 +105,7 @@ def _names(override: Override) -> Iterator[str]:
 
 def _check_value(composed: DictConfig, override: Override) -> None:
     key = override.key_or_group
-    if override.is_add() or override.is_delete() or override.is_force_add():
+    if _changes(override):
         return
     settings = [name for name in _keys(composed) if not name.startswith("hydra")]
     if key not in settings:
@@ -93,6 +119,8 @@ def _check_value(composed: DictConfig, override: Override) -> None:
     values = list(override.sweep_iterator()) if choice else [] if override.is_sweep_override() else [override.value()]
     for value in values:
         plain = value.text if isinstance(value, QuotedString) else value
+        if key == "folder" and plain == "":
+            raise RefusedError("folder='' is not allowed: name one, such as folder=runs/mine")
         if not (isinstance(plain, str) and "${" in plain) and (wanted := _mismatch(composed, key, plain)):
             raise RefusedError(f"{key}={plain!r} is not allowed: it must be {wanted}")
 

@@ -29,6 +29,17 @@ def known():
         (["folder"], "'folder' is not allowed: give KEY=VALUE, such as seed=1"),
         (["-m", "seed=0,x"], "seed='x' is not allowed: it must be a whole number"),
         (["-m", "tasks=parity,foo"], "tasks='foo' is not allowed"),
+        (["-m", "seed=0,1", "--cfg", "job"], "-m is not allowed with --cfg"),
+        (["tasks=[mod,round]"], "tasks=[mod,round] is not allowed: give one; several are a sweep, numsym -m tasks=A,B"),
+        (["interventions=[]"], "interventions=[] is not allowed: name at least one"),
+        (["search=null"], "search=null is not allowed: name at least one, or leave it away"),
+        (["pairs.train=1.5"], "pairs.train=1.5 is not allowed: it must be a whole number"),
+        (["folder=null"], "folder=None is not allowed: it must be text"),
+        (["folder="], "folder='' is not allowed: name one, such as folder=runs/mine"),
+        (["model_path=3"], "model_path is not a setting here: did you mean model?"),
+        (["hydra.foo=3"], "hydra.foo=3 is not allowed: Could not override 'hydra.foo'"),
+        (["hydra/launcher=foo"], "hydra/launcher=foo is not allowed: In 'hydra/config'"),
+        (["+experiment=3"], "+experiment=3 is not allowed"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(arguments, message, known):

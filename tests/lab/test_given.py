@@ -153,3 +153,33 @@ def test_a_recipe_of_another_kind_of_training_is_refused(given):
 def test_a_baseline_is_named_as_a_function_is(given):
     found = given("interventions=[laf,pca,random]").hypotheses
     assert [one.alignment for one in found.values()] == ["linear", "pca", "random"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("variable=3", "variable=3 is not allowed: it must be text, a list of texts or None"),
+        ("site=3", "site=3 is not allowed: it must be text, a list of texts or None"),
+        ("dtype=3", "dtype=3 is not allowed: it must be text or None"),
+        ("plugins=3", "plugins=3 is not allowed: it must be a list of texts"),
+        ("wandb=3", "wandb=3 is not allowed: it must be a mapping from text to anything or None"),
+        ("seed=99999999999999999999", "seed=99999999999999999999 is not allowed: a whole number has at most 64 bits"),
+        ("subspace_dim=true", "subspace_dim=True is not allowed: it must be a whole number or None"),
+        ("controls=3", "controls=3 is not allowed: it must be true or false, a list of texts or None"),
+        ("threads=0", "threads=0 is not allowed: give auto, or a number from 1 on"),
+        ("search.learning_rate=inf", "search.learning_rate=inf is not allowed: it must be finite"),
+        ("tasks.arguments=3", "tasks.arguments=3 is not allowed: it must be a mapping"),
+        ("interventions.das.representations=3", "representations=3 is not allowed: it must be a list of mappings"),
+        ("+tasks.argumnets=3", "unknown key of a task recipe 'argumnets'"),
+        ("~seed", "missing a required argument: 'seed'"),
+    ],
+)
+def test_what_the_command_is_given_is_refused_as_in_the_library(override, message, composed, tmp_path):
+    from numsym.errors import InvalidArgumentError
+    from numsym.lab.runner import run_study
+
+    config = composed(override)
+    with pytest.raises(InvalidArgumentError) as raised:
+        run_study(config["experiment"]["name"], config, tmp_path / "run")
+    assert message in str(raised.value)
+    assert not (tmp_path / "run").exists()

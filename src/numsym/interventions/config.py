@@ -18,7 +18,10 @@ def load_config(recipe: str | Path | Mapping[str, Any]) -> pv.IntervenableConfig
     """
     recipe = recipes.read("interventions", recipe)
     representations = []
-    for fields in recipe.get("representations") or []:
+    given = recipe.get("representations") or []
+    if not isinstance(given, list | tuple) or not all(isinstance(one, Mapping) for one in given):
+        raise InvalidArgumentError(f"representations={given!r} is not allowed: it must be a list of mappings")
+    for fields in given:
         unknown = sorted(set(fields) - set(pv.RepresentationConfig._fields))
         if unknown:
             raise InvalidArgumentError(

@@ -1,7 +1,7 @@
 """What the command gives a study: what each of its arguments is, by name, from a composed configuration."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, get_type_hints
 
@@ -13,6 +13,7 @@ from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site
 from numsym.alignment.baselines import BASELINES
 from numsym.alignment.engines.cross import Side
 from numsym.alignment.functions import ALIGNMENTS
+from numsym.checked import checked
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import load_config
 from numsym.models import build, read_model
@@ -33,6 +34,38 @@ TRAINING = set(inspect.signature(train).parameters) - {"model", "task", "seed", 
 """What the `training` of a task recipe may say."""
 
 
+@checked
+def settings(
+    *,
+    seed: int,
+    experiment: Mapping[str, Any],
+    tasks: Mapping[str, Any],
+    device: str = "auto",
+    threads: str | int | None = "auto",
+    folder: str | None = None,
+    site: str | Sequence[str] | None = None,
+    variable: str | Sequence[str] | None = None,
+    program: str | None = None,
+    subspace_dim: int | None = None,
+    interventions: Mapping[str, Any] | None = None,
+    search: Mapping[str, Any] | None = None,
+    pairs: Mapping[str, Any] | None = None,
+    controls: bool | Sequence[str] | None = None,
+    model: str | None = None,
+    dtype: str | None = None,
+    plugins: Sequence[str] = (),
+    wandb: Mapping[str, Any] | None = None,
+    **others: Any,
+) -> None:
+    """Check the types of the command's own settings; those of a study are checked by it.
+
+    Raises:
+        WrongTypeError: one of them has another type, or is missing.
+    """
+    if interventions is not None and not interventions:
+        raise InvalidArgumentError("interventions=[] is not allowed: name at least one")
+
+
 class Given:
     """The arguments of a study, from a configuration.
 
@@ -43,6 +76,7 @@ class Given:
     """
 
     def __init__(self, config: Mapping[str, Any], run: NoRun, *, rehearsal: bool = False):
+        settings(**config)
         self.config, self.run, self.rehearsal, self.asks_task = config, run, rehearsal, False
 
     def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
@@ -54,7 +88,7 @@ class Given:
             if name == "run":
                 continue
             if name in own:
-                made[name] = rebuilt(hints[name], own[name])
+                made[name] = _rebuilt(hints[name], own[name])
             elif name in STANDARD and name in self.config:
                 made[name] = self._standard(name, self.config[name])
             elif hasattr(type(self), name):
@@ -99,7 +133,10 @@ class Given:
     def task(self) -> Task:
         """The recipe's task. One that is asked as text takes the tokenizer of the model that is named."""
         recipe = self.recipe
-        arguments = dict(recipe.get("arguments") or {})
+        given = recipe.get("arguments") or {}
+        if not isinstance(given, Mapping):
+            raise InvalidArgumentError(f"tasks.arguments={given!r} is not allowed: it must be a mapping")
+        arguments = dict(given)
         if "tokenizer" in arguments and arguments["tokenizer"] is None:
             if self.config["model"] is None:
                 raise InvalidArgumentError(f"model=null is not allowed with tasks={recipe['name']}: name one to ask")
@@ -240,6 +277,14 @@ class Given:
     def _dimension(self, recipe: Mapping[str, Any]) -> int | None:
         own = (recipe.get("search") or {}).get("subspace_dim")
         return self.config["subspace_dim"] if own is None else own
+
+
+def _rebuilt(hint: Any, value: Any) -> Any:
+    """As the study takes it; what is nothing of the kind is left to the study to refuse."""
+    try:
+        return rebuilt(hint, value)
+    except (AttributeError, TypeError, ValueError):
+        return value
 
 
 def function_of(recipe: Mapping[str, Any]) -> str:

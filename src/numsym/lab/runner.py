@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from numsym.errors import InvalidArgumentError
-from numsym.lab.given import Given
+from numsym.lab.given import Given, settings
 from numsym.lab.run import Run
 from numsym.models.threads import threads_for
 from numsym.run import Rehearsal, rehearse
@@ -43,12 +43,13 @@ def run_study(name: str, config: Mapping[str, Any], folder: Path, group: str | N
         folder: of the run.
         group: the sweep that it is a member of, for Weights & Biases.
     """
+    settings(**config)
     load_plugins(config.get("plugins") or ())
     study = STUDIES[name]
     rehearsed = Given(config, Rehearsal(), rehearsal=True).arguments(study)
     rehearse(study, **rehearsed)
     run = Run(folder, config=config, group=group, job_type=name)
-    with threads(config.get("threads") or "auto", rehearsed.values()):
+    with threads(config.get("threads"), rehearsed.values()):
         try:
             run.open()
             return study(**Given(config, run).arguments(study), run=run)
@@ -58,7 +59,7 @@ def run_study(name: str, config: Mapping[str, Any], folder: Path, group: str | N
 
 
 @contextmanager
-def threads(wanted: str | int, given: Iterable[Any]) -> Iterator[int]:
+def threads(wanted: str | int | None, given: Iterable[Any]) -> Iterator[int]:
     """PyTorch's threads while a study runs, never more than it had.
 
     Args:
@@ -69,7 +70,7 @@ def threads(wanted: str | int, given: Iterable[Any]) -> Iterator[int]:
         InvalidArgumentError: `wanted` is neither "auto" nor a number above 0.
     """
     before = torch.get_num_threads()
-    if wanted == "auto":
+    if wanted in ("auto", None):
         asked = [threads_for(one) for one in given if isinstance(one, nn.Module)]
         number = min(before, max(asked, default=before))
     elif isinstance(wanted, int) and wanted >= 1:
