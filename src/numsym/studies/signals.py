@@ -33,8 +33,8 @@ from numsym.training.optimisers import NAMES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COUNTED = ("ppmi", "word2vec")
-"""What learns without a network."""
+COUNTED = ("counts", "ppmi", "word2vec")
+"""What learns without a network; "counts" is how often each number occurs, its logarithm, and nothing else."""
 
 CORPORA: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -203,8 +203,8 @@ def signals(
     """Which signal gives periods: frequency, the words around a number, other numbers? On a corpus where it is known.
 
     Args:
-        learners: "ppmi", "word2vec" (gensim, the extra `probes`), or architectures of language models: "transformer",
-            "gru", "lstm", "mamba2", "gated_deltanet".
+        learners: "counts" (a control), "ppmi", "word2vec" (gensim, the extra `probes`), or architectures of language
+            models: "transformer", "gru", "lstm", "mamba2", "gated_deltanet".
         corpora: "none", "frequency", "text", "numbers", "all": which signals a corpus holds (`labelled_corpus`); and
             the last one perturbed: "all, swapped", "all, unigrams", "all, isolated", "all, context".
         seeds: how many corpora of each kind, each with one network of each kind, the first from `seed`.
@@ -255,8 +255,8 @@ def signals(
                 options = {"width": width} if learner in COUNTED else network
                 cell = run.keep(
                     part,
-                    _maker(learner, name, corpus, own, options, measured, device),
-                    _Kept.load,
+                    learning(learner, name, corpus, own, options, measured, device),
+                    KeptCell.load,
                     asked={**asked, "learner": learner, "seed": own, **options, **asdict(measured)},
                 )
                 cells.append(cell.cell)
@@ -265,7 +265,7 @@ def signals(
 
 
 @dataclass(frozen=True, repr=False)
-class _Kept(Result):
+class KeptCell(Result):
     """A cell in a run."""
 
     cell: Cell
@@ -289,6 +289,19 @@ def perturbed(name: str, seed: int, isolate: int, context: int, settings: dict[s
     """
     generator = torch.Generator().manual_seed(seed)
     corpus = labelled_corpus(CORPORA[name], generator=generator, **settings)
+    return perturbation(corpus, name.partition(", ")[2], isolate, context, generator)
+
+
+def perturbation(corpus: Corpus, how: str, isolate: int, context: int, generator: torch.Generator) -> Corpus:
+    """A corpus as one of [F]'s perturbations leaves it.
+
+    Args:
+        corpus: the text.
+        how: "swapped", "unigrams", "isolated", "context"; or "" for none.
+        isolate: how many numbers a row of "isolated" holds.
+        context: how many tokens a row of "context" has.
+        generator: of what is drawn.
+    """
     rows, ids, fill = corpus.rows, corpus.number_ids, corpus.pad
     change: dict[str, Callable[[], Any]] = {
         "swapped": lambda: swap_numbers(rows, ids, generator),
@@ -296,7 +309,6 @@ def perturbed(name: str, seed: int, isolate: int, context: int, settings: dict[s
         "isolated": lambda: isolate_numbers(rows, ids, keep=isolate, fill=fill),
         "context": lambda: limit_context(rows, context, fill=fill),
     }
-    how = name.partition(", ")[2]
     if not how:
         return corpus
     found = change[how]()
@@ -305,7 +317,7 @@ def perturbed(name: str, seed: int, isolate: int, context: int, settings: dict[s
     return corpus.with_rows(found[:, : int((found != fill).sum(dim=1).max())])
 
 
-def _maker(
+def learning(
     learner: str,
     name: str,
     corpus: Corpus,
@@ -313,12 +325,24 @@ def _maker(
     options: dict[str, Any],
     measured: Periods,
     device: str | torch.device,
-) -> Callable[[], _Kept]:
-    """What makes a cell."""
+) -> Callable[[], KeptCell]:
+    """What makes a cell: a learner reads a corpus, and its embeddings are measured.
 
-    def make() -> _Kept:
+    Args:
+        learner: its name.
+        name: of the corpus.
+        corpus: what it reads.
+        seed: of weights and order.
+        options: `width`, and of a network `layers`, `optimiser` and `training`.
+        measured: which periods, and by what probe.
+        device: where a network is trained.
+    """
+
+    def make() -> KeptCell:
         records: list[Record] = []
-        if learner == "ppmi":
+        if learner == "counts":
+            embeddings = corpus.occurrences.double().log1p()[:, None]
+        elif learner == "ppmi":
             embeddings = ppmi_svd(corpus.sentences(), range(corpus.count), width=options["width"])
         elif learner == "word2vec":
             embeddings = word2vec(corpus.sentences(), range(corpus.count), width=options["width"], seed=seed)
@@ -332,6 +356,6 @@ def _maker(
         found = residue(embeddings, measured.probed, measured.folds, C=measured.C, baseline=True)
         above = {T: band.high for T in measured.probed if (band := found.baseline(T)) is not None}
         phi = shares(embeddings, measured.probed)
-        return _Kept(Cell(learner, name, seed, found.kappa, above, phi, records))
+        return KeptCell(Cell(learner, name, seed, found.kappa, above, phi, records))
 
     return make
