@@ -31,7 +31,7 @@ def test_every_cell_is_measured_and_kept(tmp_path):
 
 
 def test_ppmi_reads_what_is_planted_and_no_more():
-    options = {**SMALL, "learners": ("ppmi",), "sentences": 20_000, "width": 16, "seeds": 1}
+    options = {**SMALL, "learners": ("ppmi",), "sentences": 10_000, "width": 16, "seeds": 1}
     none, text, numbers = study(**{**options, "corpora": ("none", "text", "numbers")}).cells
     assert none.kappa[2] < 50 < min(text.kappa[2], numbers.kappa[2])
 

@@ -127,7 +127,7 @@ def text_corpus(texts: Sequence[str], tokenizer: "Tokenizer", numbers: int, *, l
     """
     check_at_least("length", length, 2)
     ids = [i for one in tokenizer.encode_batch(list(texts), add_special_tokens=False) for i in one.ids]
-    pad = tokenizer.token_to_id(PAD)
+    pad: Any = tokenizer.token_to_id(PAD)
     stream = torch.tensor(ids + [pad] * (-len(ids) % length), dtype=torch.long)
     names = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     return Corpus(stream.reshape(-1, length), tuple(name for name, _ in names), numbers, pad)
