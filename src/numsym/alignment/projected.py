@@ -19,7 +19,7 @@ Parameters = dict[str, Tensor]
 STRETCH = 100.0
 """The largest singular value of a fitted M: M M^T + l I then has a condition number of 1e5."""
 
-ITERATIONS, EFFORT = 150, 40_000
+ITERATIONS, EFFORT = 150, 10_000
 """Of L-BFGS, at most; and at most so many over the width, each of which takes its cube."""
 
 

@@ -9,6 +9,7 @@ from numsym.results import Result, left_out
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
 from numsym.studies.collect import Run, find, gathered
+from numsym.studies.replication import needed
 from numsym.studies.replication.claims import Claimed, cells, verdicts
 from numsym.studies.replication.figures import graded_iia, iia_of_cells
 from numsym.studies.replication.page import write_page
@@ -36,7 +37,7 @@ class Replication(Result):
     @property
     def title(self) -> str:
         """What the rows are."""
-        return "Claims of [N]"
+        return "Claims of [N], and what the page adds to them"
 
     def rows(self) -> list[dict[str, Any]]:
         """A row a claim."""
@@ -65,7 +66,7 @@ def replication(
     found = find(runs)
     # Refuses what must not be averaged.
     gathered([one for one in found if "network" in one.config], by=["network", "tasks.name"])
-    judged = verdicts(found)
+    judged = [*verdicts(found), *needed.verdicts(cells(found))]
     result = run.show(Replication(tuple(judged), found))
     if document is not None:
         write_page(Path(document), found, judged)

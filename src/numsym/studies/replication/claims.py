@@ -111,16 +111,18 @@ def cells(runs: Sequence[Run]) -> list[Cell]:
 
 def verdicts(runs: Sequence[Run]) -> list[Claimed]:
     """The verdict on each claim of [N] that runs can speak to."""
-    found = cells(runs)
+    # [N] has these two functions; what others say is in `needed`.
+    found = [cell for cell in cells(runs) if cell.function in FUNCTIONS]
     made = [_verdict(*claim, found) for claim in CLAIMS]
     return [*made[:5], _over_training(runs), *made[5:]]
 
 
 def _verdict(claim: str, criterion: str, judge: Callable[[list[Cell]], Iterator[Judged]], found: list[Cell]) -> Claimed:
-    return _decided(claim, criterion, list(judge(found)))
+    return decided(claim, criterion, list(judge(found)))
 
 
-def _decided(claim: str, criterion: str, judged: list[Judged], scale: float = 100.0) -> Claimed:
+def decided(claim: str, criterion: str, judged: list[Judged], scale: float = 100.0) -> Claimed:
+    """The verdict on a claim from its cells, whose numbers are shown times `scale`."""
     if not judged:
         return Claimed(claim, criterion, "not measured", "no such runs")
     met = [one for one in judged if one[1]]
@@ -223,7 +225,7 @@ def _over_training(runs: Sequence[Run]) -> Claimed:
                     (f"{run.config.get('tasks.name')}, {name}", rho is not None and rho >= IN_STEP, rho or 0.0)
                 )
     criterion = f"Spearman's rank correlation of IIA and trial accuracy over checkpoints at least {IN_STEP}"
-    return _decided("IIA rises with training in step with task accuracy", criterion, judged, scale=1.0)
+    return decided("IIA rises with training in step with task accuracy", criterion, judged, scale=1.0)
 
 
 CLAIMS = (

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numsym.figures import COLOURS, STYLE, points
 from numsym.studies.replication.claims import Cell
 
-FUNCTIONS = {"orthogonal": "DAS", "linear": "LAF"}
+FUNCTIONS = {"orthogonal": "DAS", "linear": "LAF", "conditional": "conditional"}
 
 
 def iia_of_cells(cells: Sequence[Cell]) -> Figure:
@@ -31,16 +31,18 @@ def iia_of_cells(cells: Sequence[Cell]) -> Figure:
             axes.set_xticks(range(len(variables)), variables, rotation=40, ha="right")
         handles = [Line2D([], [], color=COLOURS[i], marker="o", label=f) for i, f in enumerate(FUNCTIONS.values())]
         handles.append(Line2D([], [], color="grey", marker="_", linestyle="", label="the same, permuted sources"))
-        figure.legend(handles=handles, loc="lower center", ncol=3, bbox_to_anchor=(0.5, -0.04))
+        figure.legend(handles=handles, loc="lower center", ncol=4, bbox_to_anchor=(0.5, -0.04))
         figure.tight_layout()
     return figure
 
 
 def _cell_panel(axes: Axes, cells: Sequence[Cell], variables: Sequence[str]) -> None:
     for cell in cells:
+        if cell.function not in FUNCTIONS:  # a random subspace
+            continue
         i = list(FUNCTIONS).index(cell.function)
-        x = variables.index(cell.variable) + (i - 0.5) * 0.36
-        axes.bar(x, cell.iia.value, 0.3, color=COLOURS[i], alpha=0.35)
+        x = variables.index(cell.variable) + (i - 1) * 0.27
+        axes.bar(x, cell.iia.value, 0.24, color=COLOURS[i], alpha=0.35)
         seeds = [one["test"]["iia"]["value"] for one in cell.alignments]
         axes.plot([x] * len(seeds), seeds, "o", color=COLOURS[i], markersize=3)
         permuted = cell.control("permuted")
