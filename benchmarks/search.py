@@ -3,7 +3,8 @@
     python -m benchmarks.search choose      settings, on networks of seed 0
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
     python -m benchmarks.search table       the default on six networks, against the best that was seen there before
-    python -m benchmarks.search conditional the conditional function at widths 20 and 128, seeds 0 to 2, Same-Object
+    python -m benchmarks.search conditional the conditional function at widths 20 and 128, seeds 0 to 2, Same-Object;
+                                            one of them with its width, k and seed: conditional 128 16 0
     python -m benchmarks.search latent      what the counterfactual latent loss does, on networks of seed 1
 
 One thread; seconds are of the CPU, so that other work on the machine changes them less. [N]'s search stops after 6,000
@@ -39,6 +40,9 @@ GRANT: dict[str, Any] = {
 }  # fmt: skip
 NETWORKS = Path(tempfile.gettempdir()) / "numsym_search_networks"
 """Where trained networks are kept between the parts of this benchmark; delete it to train again."""
+
+WIDTHS, SEEDS = ((20, 10), (128, 16)), (0, 1, 2)
+"""Width and k, and the seeds, of the conditional function's GRUs."""
 
 Row = dict[str, str | float | bool]
 
@@ -139,21 +143,22 @@ def table() -> None:
     report("search_table", rows)
 
 
-def conditional() -> None:
-    """Same-Object GRUs, given the phase."""
+def conditional(cases: Sequence[tuple[int, int, int]] = tuple((*one, s) for one in WIDTHS for s in SEEDS)) -> None:
+    """Same-Object GRUs, given the phase: width, k and seed of each."""
     rows: list[Row] = []
     task = TASKS["same_object"]()
-    for (width, k), seed in product(((20, 10), (128, 16)), (0, 1, 2)):
+    for width, k, seed in cases:
         model = network(task, width, seed)
         (found,), seconds, _ = searched(model, task, k, ["conditional"], {}, seed=seed)
         controls = ("floor", "permuted", "untrained")
         (beside,), _, _ = searched(model, task, k, ["conditional"], {"max_steps": 100}, controls, seed=seed)
         shares = {name: 100 * share.value for name, share in beside.controls.items()}
-        rows.append({"work": f"GRU {width}, k {k}, seed {seed}", "IIA": 100 * found.iia,
+        start = 100 * max(found.starts.values())
+        rows.append({"work": f"GRU {width}, k {k}, seed {seed}", "start": start, "IIA": 100 * found.iia,
                      "held-out": 100 * float(found.heldout_iia or 0), "steps": float(found.steps), "s": seconds,
                      **shares})  # fmt: skip
         print(rows[-1], flush=True)
-    report("search_conditional", rows)
+    report("search_conditional", rows, whole=len(cases) == len(WIDTHS) * len(SEEDS))
 
 
 def latent() -> None:
@@ -187,6 +192,8 @@ def distance(found: AlignmentResult, model: torch.nn.Module, task: numsym.tasks.
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"choose": choose, "table": table, "conditional": conditional, "latent": latent}.get(
-        (sys.argv[1:] or [""])[0], judge
-    )()
+    part, *numbers = sys.argv[1:] or [""]
+    if part == "conditional" and numbers:  # one network: width, k, seed
+        conditional([(int(numbers[0]), int(numbers[1]), int(numbers[2]))])
+    else:
+        {"choose": choose, "table": table, "conditional": conditional, "latent": latent}.get(part, judge)()

@@ -22,10 +22,12 @@ from numsym.interventions import (
     ConditionalAlignmentIntervention,
     LinearAlignmentIntervention,
     LowRankLinearAlignmentIntervention,
+    NeuronMaskIntervention,
 )
 from numsym.interventions import conditional as given
 from numsym.interventions.boundless import boundary_mask
 from numsym.interventions.linear import definite
+from numsym.interventions.mask import mask_size, neuron_mask
 from numsym.registry import Registry
 
 Maps = tuple[Float[Tensor, "stack hidden feature"], Float[Tensor, "stack feature hidden"]]
@@ -46,6 +48,7 @@ class AlignmentFunction:
             (stack, batch, feature) to which each coordinate is exchanged.
         mask: from the same to the degree (stack, feature) to which each coordinate is exchanged, where that is learned
             too; its buffer `temperature` then falls during the search.
+        size: where there is a mask, from the same to how much of the state it takes, a part of the search's loss.
         projected: from a fresh intervention, a projection and what the pairs show to the parameters, and buffers, that
             come nearest to the projection: what a search starts from. Without it a search starts at random.
         begins: instead of that, all starts by name, for a function that is not a linear exchange.
@@ -56,6 +59,7 @@ class AlignmentFunction:
     fixed: tuple[str, ...]
     maps: Callable[[Parameters], Maps] | None = None
     mask: Callable[[Parameters], Tensor] | None = None
+    size: Callable[[Parameters], Tensor] | None = None
     projected: Callable[[pv.Intervention, Projection, Seen], Parameters] | None = None
     begins: Callable[[pv.Intervention, Seen], Mapping[str, Parameters]] | None = None
     exchanged: Callable[[Parameters, Tensor, Tensor, Tensor], Tensor] | None = None
@@ -160,6 +164,7 @@ ALIGNMENTS.register("boundless")(
         fixed=("std", "temperature"),
         maps=_linear,
         mask=lambda p: boundary_mask(p["intervention_boundaries"], p["temperature"], p["matrix"].shape[-1]),
+        size=lambda p: p["intervention_boundaries"],
         projected=projected.boundless,
     )
 )
@@ -170,6 +175,17 @@ ALIGNMENTS.register("conditional")(
         fixed=given.FIXED,
         exchanged=given.exchange,
         begins=conditional.starts,
+    )
+)
+ALIGNMENTS.register("mask")(
+    AlignmentFunction(
+        kind=NeuronMaskIntervention,
+        learned=("logits",),
+        fixed=("temperature",),
+        exchanged=lambda p, base, source, chosen: base + (source - base) * chosen,
+        mask=lambda p: neuron_mask(p["logits"], p["temperature"]),
+        size=lambda p: mask_size(p["logits"]),
+        projected=projected.mask,
     )
 )
 
@@ -208,7 +224,7 @@ def check_fits(alignment: str, width: int, subspace_dim: int, blocks: int) -> No
         )
     if function.mask is not None and blocks > 1:
         raise InvalidArgumentError(
-            f"alignment={alignment!r} is not allowed for {blocks} variables: it has one boundary"
+            f"alignment={alignment!r} is not allowed for {blocks} variables: it learns one choice of coordinates"
         )
 
 

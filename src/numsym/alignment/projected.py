@@ -13,6 +13,7 @@ from torch import Tensor
 from numsym._pyvene import pv
 from numsym.alignment.starts import Projection, Seen
 from numsym.interventions.linear import definite
+from numsym.interventions.mask import START
 
 Parameters = dict[str, Tensor]
 
@@ -48,6 +49,16 @@ def boundless(intervention: pv.Intervention, projection: Projection, seen: Seen)
     """The LAF's M, and the boundary after the projection's coordinates."""
     boundary = torch.tensor([projection[0].shape[1] / intervention.width], device=seen.base.device)
     return {**linear(intervention, projection, seen), "intervention_boundaries": boundary}
+
+
+def mask(intervention: pv.Intervention, projection: Projection, seen: Seen) -> Parameters:
+    """Logits that take the neurons in which the projection changes the states most, as many as it has coordinates."""
+    columns, rows = projection
+    written = (seen.source - seen.base) @ columns @ torch.linalg.solve(rows.mT @ columns, rows.mT)
+    inside = written.square().mean(0).topk(columns.shape[1]).indices
+    logits = torch.full_like(written[0], -START)
+    logits[inside] = START
+    return {"logits": logits}
 
 
 def _by_block(

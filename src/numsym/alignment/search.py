@@ -59,7 +59,7 @@ class Engine(Measures, Protocol):
         """What is learned."""
 
     def boundaries(self) -> list[Tensor]:
-        """The learned boundaries, whose size is a part of the loss."""
+        """How much each learned mask takes, a part of the loss; anew in each step."""
 
     def set_temperature(self, index: int, temperature: float) -> None:
         """Set how soft a learned mask is."""
@@ -88,7 +88,7 @@ class SearchSettings:
         patience: checks without a better IIA after which an alignment stops.
         stop_at: validation IIA at which an alignment stops.
         schedule: "constant", or "cosine": the learning rate falls to zero over `max_steps`.
-        boundary_weight: how much a learned boundary (the share of coordinates exchanged) adds to the loss. Alignments
+        boundary_weight: how much a learned mask (the share of coordinates exchanged) adds to the loss. Alignments
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
         cl_weight: how much the counterfactual latent loss adds (`numsym.alignment.latent`): it keeps exchanged states
             near natural ones. Nothing, if 0.
@@ -179,7 +179,6 @@ def search(
     orders = [_Order(len(training[i]), settings.batch_size, seeds[i]) for i in tries.owner]
     alive, losses = tries.alive(), []
     optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate) if alive else None
-    boundaries = engine.boundaries()
     for step in range(1, settings.max_steps + 1):
         if optimiser is None or not alive:
             break
@@ -191,7 +190,7 @@ def search(
             near = latent_losses(engine, [latents[tries.owner[slot]] for slot in alive], rows, alive)
             loss = loss + settings.cl_weight * near
         optimiser.zero_grad(set_to_none=True)
-        (loss.sum() + settings.boundary_weight * sum(p.sum() for p in boundaries)).backward()
+        (loss.sum() + settings.boundary_weight * sum(p.sum() for p in engine.boundaries())).backward()
         optimiser.step()
         losses.append(loss.detach())
         if step % settings.check_every == 0 or step == settings.max_steps:

@@ -8,6 +8,7 @@ from numsym.interventions.config import load_config
 from numsym.interventions.fourier import FourierSubspaceIntervention
 from numsym.interventions.linear import LinearAlignmentIntervention
 from numsym.interventions.low_rank import LowRankLinearAlignmentIntervention
+from numsym.interventions.mask import NeuronMaskIntervention
 
 __all__ = [
     "AlignmentIntervention",
@@ -16,6 +17,7 @@ __all__ = [
     "FourierSubspaceIntervention",
     "LinearAlignmentIntervention",
     "LowRankLinearAlignmentIntervention",
+    "NeuronMaskIntervention",
     "load_config",
 ]
 

@@ -44,6 +44,11 @@ class BoundlessLinearAlignmentIntervention(LinearAlignmentIntervention):
         """How many coordinates the boundary stands for, at least one."""
         return max(1, round(float(self.intervention_boundaries.detach().clamp(0, 1)) * self.width))
 
+    @property
+    def size(self) -> Float[Tensor, "1"]:
+        """What the search adds to its loss: the boundary."""
+        return self.intervention_boundaries
+
     def chosen(self, base: Float[Tensor, "*batch hidden"], subspaces: list | None) -> Tensor:
         """The degree to which each coordinate is exchanged."""
         return boundary_mask(self.intervention_boundaries, self.temperature, base.shape[-1])

@@ -55,8 +55,8 @@ class PyveneEngine:
         return [p for one in self.interventions for p in one.parameters() if p.requires_grad]
 
     def boundaries(self) -> list[Tensor]:
-        """The learned boundaries, whose size is a part of the loss."""
-        return [one.intervention_boundaries for one in self.interventions if hasattr(one, "boundary")]
+        """How much each learned mask takes, a part of the loss."""
+        return [one.size for one in self.interventions if hasattr(one, "boundary")]
 
     def prepare(self, pairs: Pairs) -> Pairs:
         """Nothing is computed ahead: each step starts from the tokens."""

@@ -39,8 +39,12 @@ class StackedAlignments:
         return [p for group in self._groups for p in group.learned.values()]
 
     def boundaries(self) -> list[Tensor]:
-        """The learned boundaries, whose size is a part of the loss."""
-        return [p for group in self._groups for name, p in group.learned.items() if name == "intervention_boundaries"]
+        """How much each learned mask takes, a part of the loss."""
+        made = []
+        for group in self._groups:
+            if group.function.size is not None:
+                made.append(group.function.size({**group.learned, **group.fixed}))
+        return made
 
     def exchange(
         self,
