@@ -16,8 +16,8 @@ class NeuronMaskIntervention(AlignmentIntervention):
     """h' = h + m (s - h), m = sigmoid(l / T) for each neuron.
 
     The logits l are learned while the temperature T falls, so that the soft mask ends as a choice of neurons; how many
-    it takes is a part of the search's loss (`boundary_weight`), so that no more are chosen than serve. There is one block:
-    `interchange_dim` and subspaces are not used. It is what single neurons reach, which no map is needed for.
+    it takes is a part of the search's loss (`boundary_weight`), so that no more are chosen than serve. There is one
+    block: `interchange_dim` and subspaces are not used. It is what single neurons reach, which no map is needed for.
 
     Args:
         others: see `AlignmentIntervention`.
