@@ -193,3 +193,15 @@ def test_glove_takes_seconds():
     start = time.process_time()
     fourier({GLOVE: glove(1000).embeddings})
     assert time.process_time() - start < 10
+
+
+def test_a_file_of_vectors_is_measured_with_its_ranks_as_control(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("\n".join(f"{n} " + " ".join(map(str, row)) for n, row in enumerate(wave(5).tolist())))
+    found = fourier(source=str(path), max_period=5, folds=5)["mine.txt"]
+    assert found.numbers == 60
+    assert found.probes["mine.txt"].kappa[5] > 50
+    assert "frequency-like" in found.probes
+    path.write_text("\n".join(f"{n} 1.0 2.0" for n in range(60)))
+    with pytest.raises(InvalidArgumentError, match="the same for every number"):
+        fourier(source=str(path), max_period=5, folds=5)

@@ -24,15 +24,17 @@ class NumberTable:
 
     Attributes:
         embeddings: row n is that of the number n.
-        rank: of each number's token by frequency, from 0.
+        rank: of each number's token by frequency, from 0; None where it is not known.
     """
 
     embeddings: Float[Tensor, "number hidden"]
-    rank: Int[Tensor, " number"]
+    rank: Int[Tensor, " number"] | None
 
     @property
-    def frequency(self) -> Float[Tensor, "number 1"]:
+    def frequency(self) -> Float[Tensor, "number 1"] | None:
         """Minus the logarithm of the rank: it stands for the log-frequency, the control of [F], without the text."""
+        if self.rank is None:
+            return None
         return -(self.rank.to(self.embeddings.dtype) + 1).log()[:, None]
 
 

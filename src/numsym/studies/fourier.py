@@ -19,6 +19,7 @@ from numsym.probes.inputs import Embeddings, check_embeddings, check_periods
 from numsym.probes.packaged import PACKAGED, NumberTable, check_packaged, hugging_face
 from numsym.probes.residue import check_settings
 from numsym.probes.spectrum import LEAST
+from numsym.probes.vectors import is_vectors, read_vectors
 from numsym.results import Mean, Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
@@ -180,7 +181,8 @@ def fourier(
         C: inverse penalty of the probe.
         peaks: how many peaks of each spectrum are named.
         max_period: the probe's periods are 2..max_period.
-        source: read the token embeddings of this model instead: a folder, or a name on the Hugging Face hub.
+        source: read these instead: the token embeddings of a model, by its folder or its name on the Hugging Face hub;
+            or a file of static vectors (word2vec's, GloVe's or fastText's text, `.npy`, `.safetensors`).
         seed: of the folds and of the shuffles.
         run: where the systems are kept and the result is shown.
 
@@ -226,7 +228,8 @@ def _tables(systems: Mapping[str, Embeddings] | None, source: str | None, number
             check_packaged(name)
         found = {name: partial(read) for name, (_, read) in PACKAGED.items()}
         if source is not None:
-            found = {Path(source).name: partial(hugging_face, source)}
+            read = read_vectors if is_vectors(source) else hugging_face
+            found = {Path(source).name: partial(read, source)}
         return {
             name: _Table(source or name, numbers or MOST, partial(_read, make, numbers)) for name, make in found.items()
         }
@@ -243,10 +246,11 @@ def _tables(systems: Mapping[str, Embeddings] | None, source: str | None, number
 
 def _read(
     make: Callable[[int | None], NumberTable], numbers: int | None
-) -> tuple[Float[Tensor, "number hidden"], Float[Tensor, "number 1"]]:
+) -> tuple[Float[Tensor, "number hidden"], Float[Tensor, "number 1"] | None]:
     table = make(numbers)
-    count = numbers or min(MOST, len(table.rank)) // 10 * 10
-    return table.embeddings[:count], table.frequency[:count]
+    count = numbers or min(MOST, len(table.embeddings)) // 10 * 10
+    frequency = table.frequency
+    return check_embeddings(table.embeddings)[:count], None if frequency is None else frequency[:count]
 
 
 def _measure(name: str, table: _Table, *, folds: int, C: float | int, peaks: int, max_period: int, seed: int) -> System:

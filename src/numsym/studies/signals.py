@@ -342,10 +342,10 @@ def learning(
         records: list[Record] = []
         if learner == "counts":
             embeddings = corpus.occurrences.double().log1p()[:, None]
-        elif learner == "ppmi":
-            embeddings = ppmi_svd(corpus.sentences(), range(corpus.count), width=options["width"])
+        elif learner == "ppmi":  # an iterator, so that not every word is looked at before
+            embeddings = ppmi_svd(iter(corpus.sentences()), range(corpus.count), width=options["width"])
         elif learner == "word2vec":
-            embeddings = word2vec(corpus.sentences(), range(corpus.count), width=options["width"], seed=seed)
+            embeddings = word2vec(iter(corpus.sentences()), range(corpus.count), width=options["width"], seed=seed)
         else:
             shape = {"width": options["width"], "layers": options["layers"], "spread": options["width"] ** -0.5}
             size = len(corpus.tokens), corpus.rows.shape[1]
