@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from numsym.errors import RunFolderError
-from numsym.storage import new_folder, read_json, write_json, write_text
+from numsym.storage import new_folder, read_json, remove_unfinished, write_json, write_text
 
 
 def test_a_folder_appears_whole(tmp_path):
@@ -53,3 +53,16 @@ def test_modes_are_what_umask_gives(tmp_path, umask, file, folder):
         os.umask(before)
     found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
     assert found == {"a.json": file, "result": folder, "b.txt": file, "c.safetensors": file}
+
+
+def test_what_a_killed_process_had_not_finished_is_removed_and_nothing_else(tmp_path):
+    for name in (".model.abc_1234", "model", "wandb/.run.abcd1234", ".broken-model.abcd1234", "parts/.two.0a1b2c3d"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in (".results.json.abcd1234", ".lock", "model/.gitignore", "model/weights"):
+        (tmp_path / name).write_text("")
+    remove_unfinished(tmp_path)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {
+        "model", "wandb", "wandb/.run.abcd1234", ".broken-model.abcd1234", "parts", ".lock", "model/.gitignore",
+        "model/weights",
+    }  # fmt: skip

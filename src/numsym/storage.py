@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Any
 from numsym.errors import RunFolderError
 
 CHECKSUMS = "checksums.json"
+UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""Names under which something is written before it has its own: those of `tempfile`, with its own name in front."""
 
 
 @contextmanager
@@ -58,6 +61,18 @@ def set_aside(path: str | os.PathLike) -> Path:
     aside = next(place for place in tries if not place.exists())
     os.rename(path, aside)
     return aside
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed had not finished writing in a folder that only this process writes."""
+    for place, inside, files in os.walk(folder):
+        inside[:] = [name for name in inside if name != "wandb" and not name.startswith(".broken-")]
+        for name in [name for name in inside if UNFINISHED.fullmatch(name)]:
+            shutil.rmtree(Path(place) / name, ignore_errors=True)
+            inside.remove(name)
+        for name in files:
+            if UNFINISHED.fullmatch(name) and not name.startswith(".broken-"):
+                (Path(place) / name).unlink(missing_ok=True)
 
 
 def write_checksums(folder: Path) -> None:

@@ -1,7 +1,9 @@
 """The command line, looked at before Hydra composes it: one sentence instead of Hydra's page."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -119,10 +121,21 @@ def _check_value(composed: DictConfig, override: Override) -> None:
     values = list(override.sweep_iterator()) if choice else [] if override.is_sweep_override() else [override.value()]
     for value in values:
         plain = value.text if isinstance(value, QuotedString) else value
-        if key == "folder" and plain == "":
-            raise RefusedError("folder='' is not allowed: name one, such as folder=runs/mine")
+        if key == "folder" and isinstance(plain, str) and "${" not in plain:
+            _check_folder(plain)
         if not (isinstance(plain, str) and "${" in plain) and (wanted := _mismatch(composed, key, plain)):
             raise RefusedError(f"{key}={plain!r} is not allowed: it must be {wanted}")
+
+
+def _check_folder(folder: str) -> None:
+    """What Hydra would stop at when it makes the folder."""
+    if not folder:
+        raise RefusedError("folder='' is not allowed: name one, such as folder=runs/mine")
+    place = next(one for one in (Path(folder).absolute(), *Path(folder).absolute().parents) if one.exists())
+    if not place.is_dir():
+        raise RefusedError(f"folder={folder!r} is not allowed: {place} is a file; give a new or empty folder")
+    if not os.access(place, os.W_OK):
+        raise RefusedError(f"folder={folder!r} is not allowed: {place} cannot be written to")
 
 
 def _mismatch(composed: DictConfig, key: str, value: Any) -> str | None:

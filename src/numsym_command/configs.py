@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ from numsym_command.signatures import GIVEN, SEARCHED, Study, fields, package, s
 
 GROUPS = ("tasks", "interventions")
 CONFIGS = package() / "lab" / "conf"
+
+
+def short(name: str, longest: int = 96) -> str:
+    """A folder's name of at most so many characters: where it is longer, its beginning and a hash of it."""
+    if len(name) <= longest:
+        return name
+    mark = sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: longest - len(mark) - 1].rpartition(',')[0] or name[: longest - len(mark) - 1]},{mark}"
+
+
+OmegaConf.register_new_resolver("numsym.short", short, replace=True)
 
 
 def recipe_folders(plugins: tuple[str, ...] = ()) -> list[Path]:

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from numsym_command.check import RefusedError, check
-from numsym_command.configs import CONFIGS, help_text, store
+from numsym_command.configs import CONFIGS, GROUPS, help_text, store
 from numsym_command.report import parsed
 from numsym_command.signatures import studies
 
@@ -20,6 +20,7 @@ def run(config: DictConfig) -> None:
     """Run one composed configuration."""
     from numsym.lab.command import run as start
 
+    assert GROUPS  # a worker that is given this function imports what resolves the names of folders
     start(config)
 
 

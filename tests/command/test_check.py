@@ -66,3 +66,12 @@ def test_what_is_wrong_is_one_sentence(arguments, message, known):
 )
 def test_what_is_right_passes(arguments, known):
     check(arguments, known)
+
+
+def test_a_folder_that_cannot_be_is_named(known, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RefusedError, match="/file is a file; give a new or empty folder"):
+        check([f"folder={tmp_path}/file/run"], known)
+    monkeypatch.setattr("os.access", lambda *args: False)
+    with pytest.raises(RefusedError, match="cannot be written to"):
+        check([f"folder={tmp_path}/run"], known)

@@ -1,7 +1,11 @@
+import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from numsym import recipes
-from numsym_command.configs import CONFIGS, help_text, recipe_folders, store
+from numsym.errors import InvalidArgumentError
+from numsym.tasks import load_task
+from numsym_command.configs import CONFIGS, help_text, recipe_folders, short, store
 from numsym_command.signatures import studies
 
 
@@ -67,3 +71,28 @@ def test_the_help_has_a_line_for_each_study():
     text = help_text(studies(), store())
     for name, study in studies().items():
         assert any(line.split()[:1] == [name] and line.endswith(study.line) for line in text.splitlines()), name
+
+
+def test_a_long_sweep_has_short_folders_that_differ():
+    long = ",".join(f"tasks.training.setting_{i}={i}" for i in range(15))
+    made = {short(long), short(long + "0"), short(long.replace("setting_14", "setting_x"))}
+    assert len(made) == 3
+    assert all(len(name) < 100 and name.startswith("tasks.training.setting_0=0,") for name in made)
+    assert short("seed=1") == "seed=1"
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=["folder=unused"], return_hydra_config=True)
+    OmegaConf.update(config, "hydra.job.override_dirname", long)
+    assert config.hydra.sweep.subdir == short(long)
+
+
+def test_a_recipe_changes_nothing_of_hydra(tmp_path, monkeypatch):
+    (tmp_path / "tasks").mkdir()
+    called = "{hydra: {callbacks: {evil: {_target_: os.system, command: x}}}, name: parity}"
+    (tmp_path / "tasks" / "evil.yaml").write_text(f"# @package _global_\n{called}\n")
+    monkeypatch.setenv("NUMSYM_RECIPES", str(tmp_path))
+    store()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("config", overrides=["folder=unused", "tasks=evil"], return_hydra_config=True)
+    assert config.hydra.callbacks == {}
+    with pytest.raises(InvalidArgumentError, match="unknown key of a task recipe 'hydra'"):
+        load_task(OmegaConf.to_container(config.tasks))

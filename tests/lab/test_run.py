@@ -1,6 +1,7 @@
 """A run folder as a study's memory: what is kept, what is refused, and what two starts of the same make."""
 
 import dataclasses
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -200,3 +201,25 @@ def test_a_tracked_run_is_told_to_wandb(tmp_path, monkeypatch):
             stage.record("training", {"step": 3, "loss": 1.0})
         study(run)
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+
+
+def test_a_result_of_another_configuration_is_no_result(tmp_path, caplog):
+    study(place(tmp_path))
+    results = tmp_path / "run" / "results.json"
+    read = json.loads(results.read_text())
+    assert read["configuration"] == hashlib.sha256((tmp_path / "run" / "config.yaml").read_bytes()).hexdigest()
+    results.write_text(json.dumps({**read, "configuration": "0" * 64}))
+    assert not finished(tmp_path / "run", CONFIG)
+    assert "is damaged (it is not of config.yaml)" in caplog.text
+
+
+def test_what_a_killed_run_had_not_finished_is_gone_when_it_goes_on(tmp_path):
+    (tmp_path / "run" / ".one.abcd1234").mkdir(parents=True)
+    study(place(tmp_path))
+    assert not (tmp_path / "run" / ".one.abcd1234").exists()
+
+
+def test_a_file_on_the_way_to_the_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match=r"is not allowed: .*/file is a file; give a new folder"):
+        Run(tmp_path / "file" / "run", track=False).open()

@@ -16,3 +16,12 @@ def test_it_names_the_command_the_date_and_the_commit(monkeypatch):
 
 def test_without_a_repository_it_names_none(tmp_path):
     assert started._commit(tmp_path) == ""
+
+
+def test_it_says_on_what_and_by_how_many_threads(monkeypatch):
+    import torch
+
+    said = started.facts(by_command=False)["machine"]
+    assert said["threads"] == torch.get_num_threads()
+    assert said["processor"]
+    assert said["blas"] in torch.__config__.show()

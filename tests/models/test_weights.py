@@ -4,6 +4,8 @@ from torch import nn
 
 from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.models import (
+    LinearModularConfig,
+    LinearModularModel,
     ModularTransformer,
     ModularTransformerConfig,
     RecurrentConfig,
@@ -68,3 +70,14 @@ def test_within_a_block_the_weights_are_read_once_and_after_it_anew(monkeypatch)
     with torch.no_grad():
         model[0].weight.add_(1)
     assert hash_of(model) not in inside
+
+
+def test_a_model_that_is_read_lies_as_one_that_is_made(tmp_path):
+    """In the file, weights lie one behind the other."""
+    made = LinearModularModel(LinearModularConfig(p=7, hidden_size=10))
+    made.save_pretrained(tmp_path)
+    read = read_model(tmp_path)
+    assert all(weight.data_ptr() % 64 == 0 for weight in read.state_dict().values())
+    assert hash_of(read) == hash_of(made)
+    inputs = torch.randint(7, (50, 2))
+    assert torch.equal(read(inputs).logits, made.eval()(inputs).logits)

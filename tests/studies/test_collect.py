@@ -212,3 +212,19 @@ def test_a_file_that_cannot_be_read_is_a_row_that_says_so(runs, tmp_path):
     reasons = {row["status"]: row["reason"] for row in table.without_results}
     assert reasons["unreadable"].startswith("results.json cannot be read: Expecting value")
     assert set(reasons) == {"failed", "unreadable"}
+
+
+def test_runs_with_other_threads_are_not_one_mean_unless_it_is_asked_for(sweep):
+    for seed, threads in enumerate((1, 1, 2)):
+        write_json(sweep / "a" / f"seed_{seed}" / "started.json", {"machine": {"threads": threads, "blas": "mkl"}})
+    with pytest.raises(InvalidArgumentError, match=r"runs are mixed.*threads are 1, 2 in one mean"):
+        gathered(find([sweep]))
+    assert gathered(find([sweep]), allow_mixed=True).mixed == ["threads are 1, 2 in one mean"]
+
+
+def test_a_finished_run_that_lost_its_configuration_is_a_row_that_says_so(sweep):
+    (sweep / "a" / "seed_0" / "config.yaml").unlink()
+    rows = gathered(find([sweep])).without_results
+    assert [(row["status"], row["reason"]) for row in rows] == [
+        ("unreadable", "no config.yaml: what was asked is not known")
+    ]

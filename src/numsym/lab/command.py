@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,22 @@ def refusals(folder: Path | None = None) -> Iterator[None]:
         yield
     except sweeps.RunFailedError:
         raise
-    except NumsymError as error:
+    except (NumsymError, OSError) as error:
         with suppress(OSError):  # what is not empty stays
             if folder is not None:
                 folder.rmdir()
-        display.console.print(f"[bold red]numsym:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        said = str(error) if isinstance(error, NumsymError) else _of_disk(error)
+        display.console.print(f"[bold red]numsym:[/] {escape(said)}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from None
+
+
+def _of_disk(error: OSError) -> str:
+    """What a disk refuses, as a sentence.
+
+    Raises:
+        OSError: it is something else.
+    """
+    if error.errno not in (ENOSPC, EDQUOT, EROFS, EACCES, EPERM):
+        raise error
+    where = f" ({error.filename})" if error.filename else ""
+    return f"the run cannot be written: {error.strerror}{where}; it goes on from there when it is started again"

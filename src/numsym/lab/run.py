@@ -15,6 +15,7 @@ that was killed had not finished writing.
 | `failure.json` | why the last start of it ended without |
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -34,7 +35,16 @@ from numsym.lab.report.told import STARTED
 from numsym.lab.tracking import Tracker
 from numsym.results import Result, plain
 from numsym.run import Asked, NoRun, Stage
-from numsym.storage import damaged, new_folder, read_json, set_aside, write_checksums, write_json, write_text
+from numsym.storage import (
+    damaged,
+    new_folder,
+    read_json,
+    remove_unfinished,
+    set_aside,
+    write_checksums,
+    write_json,
+    write_text,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +53,8 @@ T = TypeVar("T")
 CONFIG, RESULTS, METRICS = "config.yaml", "results.json", "metrics.jsonl"
 VERSIONS, FAILURE, ASKED, TABLE = "versions.json", "failure.json", "asked.json", "table.csv"
 OWN = (VERSIONS, FAILURE, STARTED, "wandb")
+HASH = "configuration"
+"""In `results.json`: the SHA-256 of `config.yaml`."""
 
 
 def versions() -> dict[str, str]:
@@ -70,13 +82,19 @@ def _whole(path: Path) -> bool:
     if not there.exists():
         return False
     try:
-        if "study" in read_json(there):
+        read = read_json(there)
+        if "study" in read and read.get(HASH, _hash_in(path)) == _hash_in(path):
             return True
-        said = "it names no study"
+        said = f"it is not of {CONFIG}" if "study" in read else "it names no study"
     except (ValueError, TypeError, IsADirectoryError) as error:
         said = str(error)
     logger.warning("%s is damaged (%s): set aside as %s, and made again", there, said, set_aside(there).name)
     return False
+
+
+def _hash_in(path: Path) -> str | None:
+    there = path / CONFIG
+    return hashlib.sha256(there.read_bytes()).hexdigest() if there.is_file() else None
 
 
 def write_failure(path: str | Path, config: Mapping[str, Any], error: Exception) -> None:
@@ -147,6 +165,7 @@ class Run(NoRun):
         root.path.mkdir(parents=True, exist_ok=True)
         root._closing.enter_context(Lock(root.path))
         root._open = True
+        remove_unfinished(root.path)
         if not (root.path / VERSIONS).exists():
             write_json(root.path / VERSIONS, versions())
         if not (root.path / STARTED).exists():
@@ -165,10 +184,11 @@ class Run(NoRun):
         root._open = False
 
     def _check(self) -> None:
+        file = next((one for one in (self.path, *self.path.parents) if one.exists() and not one.is_dir()), None)
+        if file is not None:
+            raise RunFolderError(f"folder={str(self.path)!r} is not allowed: {file} is a file; give a new folder")
         if not self.path.exists():
             return
-        if not self.path.is_dir():
-            raise RunFolderError(f"folder={str(self.path)!r} is a file: give a new or empty folder")
         there = {p.name for p in self.path.iterdir() if p.name[0] != "."}
         if CONFIG in there or (self.config is not None and there - set(OWN)):
             if self.config is None:
@@ -323,7 +343,8 @@ class Run(NoRun):
             write_text(self.path / TABLE, result.to_frame().to_csv(index=False))
         training = self.path / "model" / "training.json"
         trained = {"training": read_json(training)} if training.exists() else {}
-        said = {"study": type(result).name, **trained, **plain({**self._notes, **about}), **result.to_dict()}
+        config = {HASH: _hash_in(self.path)} if self.config is not None else {}
+        said = {"study": type(result).name, **config, **trained, **plain({**self._notes, **about}), **result.to_dict()}
         try:
             page.write_of(self.path, result, said, {f"{name}.png": name.replace("_", " ") for name in figures})
         except Exception:

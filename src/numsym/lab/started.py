@@ -1,21 +1,42 @@
 """With what a run began: the command, the date, and the commit of the sources."""
 
+import platform
+import re
 import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import torch
 
 
-def facts(*, by_command: bool) -> dict[str, str]:
-    """What `started.json` says.
+def facts(*, by_command: bool) -> dict[str, Any]:
+    """What `started.json` says: `machine` is what numbers may depend on to their last bits, and training beyond them.
 
     Args:
         by_command: whether the command `numsym` runs it; a member of a sweep is then named by its own settings.
     """
-    made = {"command": _command(by_command), "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    made: dict[str, Any] = {"command": _command(by_command), "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    made["machine"] = machine()
     commit = _commit(Path(__file__).parent) or _commit(Path.cwd())
     return {**made, "commit": commit} if commit else made
+
+
+def machine() -> dict[str, Any]:
+    """How many threads PyTorch has, on what, and by which library it multiplies."""
+    built = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return {"threads": torch.get_num_threads(), "processor": _processor(), "blas": built[1] if built else "unknown"}
+
+
+def _processor() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    said = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return said or platform.processor() or platform.machine()
 
 
 def _command(by_command: bool) -> str:

@@ -17,6 +17,9 @@ from numsym.models.discover import register_model
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 
+ALIGNED = 64
+"""Bytes of which the address of a tensor made by PyTorch is a multiple."""
+
 
 def load(
     model: str | os.PathLike | nn.Module,
@@ -70,7 +73,7 @@ def load(
     found: Any = model
     if not isinstance(model, nn.Module):
         given = options if kind is None else {"dtype": kind, **options}
-        found = _dequantised(fetch("model", model, AutoModelForCausalLM.from_pretrained, **given))
+        found = in_own_memory(_dequantised(fetch("model", model, AutoModelForCausalLM.from_pretrained, **given)))
     elif options:
         raise InvalidArgumentError(
             f"{', '.join(options)} is not allowed with a model that is there: it is for one that is read"
@@ -81,6 +84,18 @@ def load(
         # Not `found.to`: TransformerLens's bridge and quantised models have their own, with other arguments.
         nn.Module.to(found, device=device, dtype=kind)
     return _known(found).eval()
+
+
+def in_own_memory(model: Any) -> Any:
+    """A model whose weights lie where PyTorch would put them.
+
+    In a file they lie one behind the other, and what is read lies likewise: kernels take another way over memory that
+    is not aligned, and round differently there, so the same weights would not give the same numbers to the last bit.
+    """
+    for weight in (*model.parameters(), *model.buffers()):
+        if weight.device.type == "cpu" and weight.data_ptr() % ALIGNED:
+            weight.data = weight.data.clone()
+    return model
 
 
 def check_device(device: str | torch.device) -> torch.device:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from numsym.errors import InvalidArgumentError, ModelMismatchError
-from numsym.models.load import load
+from numsym.models.load import in_own_memory, load
 from numsym.models.modular import ModularTransformer
 from numsym.models.modular_linear import LinearModularModel
 from numsym.models.pizza import load_pizza
@@ -101,7 +101,7 @@ def read_model(path: str | os.PathLike, **options: Any) -> Any:
         return load_pizza(place)
     kind = read_json(place / "config.json").get("model_type") if (place / "config.json").is_file() else None
     if kind in ADDERS:
-        return ADDERS[kind].from_pretrained(place).eval()
+        return in_own_memory(ADDERS[kind].from_pretrained(place)).eval()
     if place.is_dir() and kind is None:
         raise InvalidArgumentError(f"model={str(path)!r} is not allowed: the folder holds no model")
     return load(path, **options)

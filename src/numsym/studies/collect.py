@@ -21,7 +21,7 @@ from numsym.storage import read_json, write_text
 from numsym.studies.catalog import study
 
 CONFIG, RESULTS, FAILURE, VERSIONS = "config.yaml", "results.json", "failure.json", "versions.json"
-SEED = "seed"
+STARTED, SEED = "started.json", "seed"
 NOT_COMPARED = (SEED, "folder", "wandb")
 """Parts of a configuration that the numbers of a run do not depend on, and the seed."""
 
@@ -39,6 +39,7 @@ class Run:
         config: the configuration by dotted name ("search.max_steps"), lists and empty mappings as they are.
         versions: of the packages, by name; empty where the folder does not say.
         results: what `results.json` holds; empty if there is none.
+        machine: threads, processor and BLAS; empty where the folder does not say.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Run:
     config: Row = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
@@ -57,9 +59,12 @@ class Run:
             config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), Loader=LOADER)
         known = read_json(folder / VERSIONS) if (folder / VERSIONS).exists() else {}
         flat = flattened({name: value for name, value in config.items() if name not in NOT_COMPARED[1:]})
+        if (folder / RESULTS).exists() and not config:
+            return cls(folder, "unreadable", f"no {CONFIG}: what was asked is not known", flat, known)
         if (folder / RESULTS).exists():
             try:
-                return cls(folder, "finished", "", flat, known, dict(read_json(folder / RESULTS)))
+                machine = dict(read_json(folder / STARTED)).get("machine", {}) if (folder / STARTED).exists() else {}
+                return cls(folder, "finished", "", flat, known, dict(read_json(folder / RESULTS)), machine)
             except (ValueError, TypeError) as error:
                 return cls(folder, "unreadable", f"{RESULTS} cannot be read: {error}", flat, known)
         if failure:
@@ -95,7 +100,7 @@ def find(roots: Iterable[str | os.PathLike]) -> list[Run]:
         if not root.is_dir():
             raise InvalidArgumentError(f"runs={str(root)!r} is not allowed: there is no such folder")
         for path, inside, files in os.walk(root):
-            if CONFIG in files or FAILURE in files:
+            if CONFIG in files or FAILURE in files or {RESULTS, VERSIONS} <= set(files):
                 folders.add(Path(path))
                 inside.clear()
             inside[:] = [name for name in inside if not name.startswith(".")]
@@ -268,6 +273,10 @@ def _mixed(groups: Sequence[Sequence[Run]]) -> list[str]:
         differing = differences(members)
         for name, values in differing.items():
             found[f"{name} is {', '.join(map(repr, values))}"] = None
+        for name in ("threads", "processor", "blas"):
+            known = sorted({str(run.machine[name]) for run in members if name in run.machine})
+            if len(known) > 1:
+                found[f"{name} are {', '.join(known)} in one mean"] = None
         seeds: dict[Any, Path] = {}
         for run in members:
             seed = run.config.get(SEED)
