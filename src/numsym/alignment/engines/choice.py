@@ -101,7 +101,8 @@ def right_whole(model: nn.Module, site: Site, pairs: Pairs, name: str = "auto") 
         pairs: of all variables, for which this is the ceiling.
         name: of the engine; all but decoders of transformers that can be run on from the site take pyvene.
     """
-    fast = name in ("auto", SuffixEngine.name) and SuffixEngine.supports(model, site, [])
+    stepped = SteppedEngine.supports(model, site, [])  # whose states no decoder is run on from
+    fast = name in ("auto", SuffixEngine.name) and not stepped and SuffixEngine.supports(model, site, [])
     return right(WholeSuffix(model, site) if fast else Whole(model, [site]), 0, pairs)
 
 
