@@ -58,6 +58,8 @@ def test_what_is_wrong_is_one_sentence(arguments, message, known):
         ["-m", "seed=0,1,2", "tasks.model.hidden_size=8,16", "hydra.sweep.dir=x"],
         ["-m", "seed=range(3)", "launch=joblib"],
         ["experiment=replicate", "seed=3,4"],
+        ["positions={phase: 1, count: [1, 10]}"],
+        ["experiment=markov", "experiment.networks=[gru]", "positions=[2,last]"],
         ["subspace_dim=8", "variable=[count,phase]", "site=state", "+new=3", "~plugins"],
         ["folder=runs/${seed}"],
         ["experiment=phase_diagram", "experiment.runs=[a,b]"],

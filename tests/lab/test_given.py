@@ -6,11 +6,11 @@ import torch
 from numsym import recipes
 from numsym.alignment import Hypothesis
 from numsym.errors import InvalidArgumentError, UnknownNameError
-from numsym.lab.given import TRAINING, Given, function_of
+from numsym.lab.given import TRAINING, Given, function_of, positions_of
 from numsym.lab.run import Run
 from numsym.run import NO_RUN
 from numsym.storage import read_json
-from numsym.studies import align, cross_model, graded
+from numsym.studies import align, cross_model, graded, markov
 
 
 @pytest.fixture
@@ -24,12 +24,53 @@ def given(composed):
 def test_arguments_are_what_the_configuration_says(given):
     made = given("search.max_steps=3", "pairs.train=5", "seed=2", rehearsal=True)
     arguments = made.arguments(align)
-    assert set(arguments) == {"model", "task", "hypotheses", "site", "search", "pairs", "controls", "engine"}
+    assert set(arguments) == {
+        "model",
+        "task",
+        "hypotheses",
+        "site",
+        "search",
+        "pairs",
+        "positions",
+        "controls",
+        "engine",
+    }
     assert (arguments["search"].max_steps, arguments["pairs"].train, arguments["engine"]) == (3, 5, "auto")
     assert arguments["hypotheses"]["laf"] == Hypothesis("up_down", "count", "linear", None, 2)
     assert (str(arguments["site"]), arguments["controls"]) == ("state:0", True)
     own = given("experiment=graded", "experiment.measured=7", "seed=3", rehearsal=True).arguments(graded)
     assert (own["measured"], own["seed"], own["controls"]) == (7, 3, ("floor",))
+
+
+def test_positions_are_tokens_or_values(given, composed):
+    found = {
+        text: given(f"positions={text}", rehearsal=True).arguments(align)["positions"]
+        for text in ("null", "[2,last]", "{phase: 1, count: [1, 10]}")
+    }
+    assert list(found.values()) == [None, [2, "last"], {"phase": 1, "count": (1, 10)}]
+    for value in ("last", [], [1.5], {"count": [1, 2, 3]}, {"count": "many"}):
+        with pytest.raises(
+            InvalidArgumentError, match=r"positions=.* is not allowed: give tokens of every trial, such"
+        ):
+            positions_of(value)
+    config = {**composed(), "positions": [2], "experiment": {"name": "markov", "networks": {}}}
+    with pytest.raises(
+        InvalidArgumentError, match=r"positions=\[2\] is not allowed with experiment=markov: it has none"
+    ):
+        Given(config, NO_RUN, rehearsal=True).arguments(markov)
+
+
+def test_some_of_a_studys_own_networks_are_named(composed):
+    def arguments(networks):
+        config = {**composed(), "experiment": {"name": "markov", "networks": networks}}
+        return Given(config, NO_RUN, rehearsal=True).arguments(markov)
+
+    made = arguments(["transformer_1", "gru"])
+    assert list(made["models"]) == list(made["networks"]) == ["transformer_1", "gru"]
+    assert made["models"]["gru"].config.cell == "gru"
+    assert made["networks"]["gru"]["training"]["steps"] == 5000
+    with pytest.raises(UnknownNameError, match="unknown network 'gpt': choose one of gru, lstm, transformer_1"):
+        arguments(["gpt"])
 
 
 def test_variables_and_functions_make_hypotheses(given):

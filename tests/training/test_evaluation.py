@@ -69,6 +69,29 @@ def test_of_other_tasks_all_trials_are_used(tokenizer):
     assert rightly(Oracle(task), prompts) is prompts
 
 
+def test_of_several_models_those_trials_are_drawn_that_all_answer_rightly(tokenizer):
+    task = AdditionPrompts(tokenizer=tokenizer, largest=6)
+
+    def knows(sums):
+        """Whose answers are right of these sums alone."""
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=8, n_layer=1, n_head=1))
+
+        def forward(input_ids, **_):
+            said = torch.zeros(*input_ids.shape, len(tokenizer))
+            asked = task.vocabulary.c
+            for row, ids in enumerate(input_ids):
+                a, b = (int(one) for one in task.text(ids).split("\n")[-1].split(" =")[0].split(" + "))
+                said[row, -1, asked.ids[a + b if a + b in sums else 0][0]] = 1
+            return {"logits": said}
+
+        model.forward = forward
+        return model
+
+    first, second = knows(range(1, 9)), knows(range(4, 12))
+    both = rightly(first, task, second).sample(60, generator=torch.Generator().manual_seed(0))
+    assert set(both.counts.tolist()) == set(range(4, 9))
+
+
 def test_which_trials_a_model_answers_rightly_is_asked_of_it_and_kept(tokenizer):
     task = AdditionPrompts(tokenizer=tokenizer, largest=5)
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=8, n_layer=1, n_head=1)).train()

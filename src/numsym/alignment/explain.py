@@ -32,6 +32,7 @@ from numsym.programs import Program
 from numsym.results import Result
 from numsym.shares import Share, shares_by
 from numsym.tasks import Task
+from numsym.training import rightly
 
 if TYPE_CHECKING:
     from altair import TopLevelMixin
@@ -217,6 +218,7 @@ def explain(
         raise InvalidArgumentError("result is not allowed: it was read without its model; load it with it")
     if result.task != task.name:
         raise InvalidArgumentError(f"task={task.name!r} is not allowed: the alignment is of {result.task!r}")
+    task = rightly(result.model, task)
     program = task.program(result.program)
     counts, settings = options_of(PairCounts, pairs), options_of(SearchSettings, search)
     drawn, unseen = fresh_pairs(result, task, counts, positions, measured)

@@ -13,6 +13,7 @@ from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site
 from numsym.alignment.baselines import BASELINES
 from numsym.alignment.engines.cross import Side
 from numsym.alignment.functions import ALIGNMENTS
+from numsym.alignment.pairs import Positions
 from numsym.checked import checked
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import load_config
@@ -28,7 +29,7 @@ EVALUATED = 400
 KNOWS = 0.5
 """Trial accuracy below which it is said not to do the task."""
 
-STANDARD = ("site", "pairs", "controls", "engine", "seed")
+STANDARD = ("site", "positions", "pairs", "controls", "engine", "seed")
 
 TRAINING = set(inspect.signature(train).parameters) - {"model", "task", "seed", "run", "on_check", "keep_at", "on_keep"}
 """What the `training` of a task recipe may say."""
@@ -78,16 +79,23 @@ class Given:
     def __init__(self, config: Mapping[str, Any], run: NoRun, *, rehearsal: bool = False):
         settings(**config)
         self.config, self.run, self.rehearsal, self.asks_task = config, run, rehearsal, False
+        self._usual: Mapping[str, inspect.Parameter] = {}
 
     def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
         """Everything that the study takes, but its `run`."""
         hints, own = get_type_hints(study), self.config["experiment"]
+        self._usual = inspect.signature(study).parameters
+        where = self.config.get("positions")
+        if where is not None and "positions" not in self._usual:
+            raise InvalidArgumentError(f"positions={where!r} is not allowed with experiment={own['name']}: it has none")
         self.asks_task = "task" in hints
         made: dict[str, Any] = {}
-        for name in inspect.signature(study).parameters:
+        for name in self._usual:
             if name == "run":
                 continue
-            if name in own:
+            if name == "networks" and not isinstance(own[name], Mapping):
+                made[name] = self._named_networks(own[name])
+            elif name in own:
                 made[name] = _rebuilt(hints[name], own[name])
             elif name in STANDARD and name in self.config:
                 made[name] = self._standard(name, self.config[name])
@@ -100,6 +108,8 @@ class Given:
             return PairCounts(**value)
         if name == "site":
             return Site.of(value or self.recipe.get("site") or "state")
+        if name == "positions":
+            return positions_of(value)
         return tuple(value) if isinstance(value, list) else value
 
     @property
@@ -197,7 +207,8 @@ class Given:
             InvalidArgumentError: an entry has neither a path nor a model.
         """
         found: dict[str, nn.Module] = {}
-        for name, entry in self.config["experiment"]["networks"].items():
+        asked = self.config["experiment"]["networks"]
+        for name, entry in (asked if isinstance(asked, Mapping) else self._named_networks(asked)).items():
             if set(entry) == {"path"}:
                 found[name] = read_model(entry["path"], device=self.device, dtype=self.config["dtype"])
             elif "model" in entry and set(entry) <= {"model", "training"}:
@@ -209,6 +220,18 @@ class Given:
                     "if that is not the recipe's, its training"
                 )
         return found
+
+    def _named_networks(self, names: Any) -> dict[str, Any]:
+        """Those of the study's own networks that are named.
+
+        Raises:
+            InvalidArgumentError: it has no such network, or none of its own.
+        """
+        known = self._usual["networks"].default
+        if not isinstance(known, Mapping) or not isinstance(names, str | list):
+            raise InvalidArgumentError(f"networks={names!r} is not allowed: give networks by name, {{NAME: ...}}")
+        wanted = [names] if isinstance(names, str) else names
+        return {name: known[check_name("network", name, known)] for name in wanted}
 
     def fresh(self, recipe: Mapping[str, Any], task: Task, seed: int | None = None) -> nn.Module:
         """The model of a recipe before training, on its device.
@@ -285,6 +308,27 @@ def _rebuilt(hint: Any, value: Any) -> Any:
         return rebuilt(hint, value)
     except (AttributeError, TypeError, ValueError):
         return value
+
+
+def positions_of(value: Any) -> Positions | None:
+    """Where to intervene, from a configuration.
+
+    Raises:
+        InvalidArgumentError: it is neither a list of tokens nor values of variables.
+    """
+    if value is None:
+        return None
+    if isinstance(value, list) and value and all(isinstance(one, int | str) for one in value):
+        return value
+    if isinstance(value, Mapping) and all(
+        isinstance(one, int) or (isinstance(one, list) and len(one) == 2 and all(isinstance(end, int) for end in one))
+        for one in value.values()
+    ):
+        return {name: (one[0], one[1]) if isinstance(one, list) else one for name, one in value.items()}
+    raise InvalidArgumentError(
+        f"positions={value!r} is not allowed: give tokens of every trial, such as [2,last], or values of variables, "
+        "each one or the lowest and highest, such as {phase: 1, count: [1, 10]}"
+    )
 
 
 def function_of(recipe: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ A source is read in one network and its coordinates are written into the other's
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,6 +26,7 @@ from numsym.results import Result, brief, left_out, plain, read_result
 from numsym.run import NO_RUN, NoRun
 from numsym.shares import Share
 from numsym.studies.catalog import study
+from numsym.training import rightly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -236,6 +237,7 @@ def cross_model(
     names = [side.name for side in sides]
     if len(names) < 2 or len(set(names)) < len(names):
         raise InvalidArgumentError(f"sides={names!r} is not allowed: give two networks or more, each its own name")
+    sides = [replace(side, task=rightly(side.model, side.task)) for side in sides]
     asked = named(hypotheses, sides[0].task)
     subjects = [TwoModels(both, counts) for both in combinations(sides, 2)]
     checked = [{name: subject.checked(one) for name, one in asked.items()} for subject in subjects]

@@ -19,7 +19,7 @@ from numsym.run import NO_RUN, NoRun
 from numsym.shares import Share
 from numsym.studies.catalog import study
 from numsym.tasks import TASKS, Task
-from numsym.training import Evaluation, evaluate
+from numsym.training import Evaluation, evaluate, rightly
 
 STATE, CONTEXT = "up_down", "ctx_distr"
 """The program that says that behaviour follows the state, and the one that it is a sum over the context."""
@@ -161,7 +161,7 @@ def markov(
         task: what they do; it has the programs Up-Down and Ctx-Distr.
         tested: how many pairs.
         networks: what the command gives as `models`: each trained, by its `model` and `training` (or the recipe's), or
-            read from its `path`. Without the command it has no effect.
+            read from its `path`; or some of these here, by name. Without the command it has no effect.
         seed: of the pairs.
         run: where the tests are kept and shown.
 
@@ -180,6 +180,8 @@ def markov(
     for model in models.values():
         check_vocabulary(model, task)
         state_sites(model)
+    first, *others = models.values()
+    task = rightly(first, task, *others)
     pairs, found = draw(task, tested, seed), {}
     asked = {"task": task.asked(), "tested": tested, "seed": seed}
     for name, model in models.items():

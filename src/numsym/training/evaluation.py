@@ -62,18 +62,22 @@ def evaluate(
     return Evaluation(right.float().mean().item(), held_out, by_count, n)
 
 
-def rightly(model: nn.Module, task: Task) -> Task:
+def rightly(model: nn.Module, task: Task, *others: nn.Module) -> Task:
     """The task with only those trials that the model answers rightly, where the task wants that (`Task.only_right`).
 
-    Which they are is asked when trials are drawn, each once. `task.answered` is their share.
+    Of several models, those that all of them do. Which they are is asked when trials are drawn, each once.
+    `task.answered` is their share.
     """
     if not isinstance(task, PromptTask) or not task.only_right or task.narrowed:
         return task
 
     @torch.no_grad()
     def right(batch: Batch) -> Bool[Tensor, "batch"]:
-        with frozen(model):
-            return _right(model, batch)[0]
+        found = torch.ones(len(batch), dtype=torch.bool)
+        for one in (model, *others):
+            with frozen(one):
+                found &= _right(one, batch)[0]
+        return found
 
     return task.answered_by(right)
 
