@@ -20,9 +20,11 @@ import torch
 from torch import Tensor
 
 import numsym
+from numsym.alignment.engines.kept import distinct
+from numsym.alignment.engines.suffix_model import CutModel
 from numsym.figures import drawing
 from numsym.hub import load_tokenizer
-from numsym.models.discover import layers_of
+from numsym.models.site import Site
 from numsym.tasks import AdditionPrompts, SuccessorPrompts
 from numsym.training import rightly
 
@@ -66,36 +68,32 @@ def exchanged(
 ) -> dict[tuple[int, int], Tensor]:
     """What the model answers, by layer and token, when its stream there is that of the source.
 
-    What all trials begin with is run once; the model's own cache holds it.
+    Only the blocks above the layer run, and only the tokens from the first of `tokens` on; trials that are alike are
+    run once.
     """
-    shared = int((base == base[0]).all(0).long().cumprod(0).sum())
-    prompt, length = base[:1, :shared], base.shape[1] - 1  # the answer is not given
-    blocks, cells = layers_of(model)[1], {}
-    first = [numbers.ids[number - numbers.first][0] for number in range(numbers.first, numbers.last + 1)]
-
-    def forward(rows: Tensor) -> Any:
-        cache = model(prompt, use_cache=True).past_key_values if shared else None
-        if cache is not None:
-            cache.batch_repeat_interleave(len(rows))
-        return model(rows[:, shared:length], past_key_values=cache, output_hidden_states=True)
-
-    streams = forward(source).hidden_states
+    base, source = base[:, :-1], source[:, :-1]  # the answer is not given
+    bases, which = distinct(base)
+    sources, given = distinct(source)
+    pairs, each = distinct(which, given)
+    start, cells = min(tokens), {}
+    starts = torch.full_like(bases, start)
+    at = torch.tensor(tokens).expand(len(sources), -1)
+    last = (torch.arange(start, base.shape[1]) == base.shape[1] - 1).expand(len(pairs), -1)
+    first = torch.tensor([numbers.ids[number - numbers.first][0] for number in range(numbers.first, numbers.last + 1)])
     for layer in layers:
-        for token in tokens:
-
-            def put(_module: Any, _args: Any, output: Any, layer: int = layer, token: int = token) -> Any:
-                stream = output[0] if isinstance(output, tuple) else output
-                if stream.shape[0] == len(base) and stream.shape[1] == length - shared:
-                    stream[:, token - shared] = streams[layer + 1][:, token - shared]
-                return output
-
-            hook = blocks[layer].register_forward_hook(put)
-            try:
-                said = forward(base).logits[:, -1].argmax(-1)
-            finally:
-                hook.remove()
-            known = said[:, None] == torch.tensor(first)
-            cells[layer, token] = torch.where(known.any(1), known.long().argmax(1) + numbers.first, -1)
+        cut = CutModel(model, Site("block_output", layer))
+        streams = cut.values(source[sources], at)[given[pairs]]
+        kept = cut.keep(base[bases], starts, base.shape[1] - starts)
+        for i, token in enumerate(tokens):
+            logits = cut.resume(
+                [(kept, which[pairs])],
+                base[pairs, start:],
+                last,
+                lambda _, place, i=i, streams=streams: streams[:, place, i : i + 1],
+                torch.full((len(pairs), 1), token - start),
+            )
+            known = logits.argmax(-1)[:, None] == first
+            cells[layer, token] = torch.where(known.any(1), known.long().argmax(1) + numbers.first, -1)[each]
     return cells
 
 
