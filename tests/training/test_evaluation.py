@@ -81,7 +81,7 @@ def test_of_several_models_those_trials_are_drawn_that_all_answer_rightly(tokeni
             asked = task.vocabulary.c
             for row, ids in enumerate(input_ids):
                 a, b = (int(one) for one in task.text(ids).split("\n")[-1].split(" =")[0].split(" + "))
-                said[row, 0, asked.ids[a + b if a + b in sums else 0][0]] = 1
+                said[row, 0, asked.ids[a + b if a + b in sums else (a + b + 1) % 12][0]] = 1
             return {"logits": said}
 
         model.forward = forward
