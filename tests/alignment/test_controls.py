@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from numsym.alignment import Hypothesis, align_many
 from numsym.alignment.controls import exchanged_neurons, single_neurons, site_values, states_at, untrained
 from numsym.alignment.engines.pyvene import Whole, unintervened
 from numsym.alignment.pairs import interchange_pairs
@@ -107,3 +108,21 @@ def test_an_untrained_twin_has_the_shape_and_none_of_the_weights():
 def test_an_untrained_twin_has_the_models_type():
     model = RecurrentLM(RecurrentConfig(vocab_size=9, hidden_size=8)).to(torch.bfloat16)
     assert {p.dtype for p in untrained(model, 0).parameters()} == {torch.bfloat16}
+
+
+def test_where_no_count_is_held_every_kind_of_map_and_the_untrained_twin_are_at_the_floor():
+    """A network that forgets: its state is the last token alone. No exchange helps, and no floor is above chance."""
+    task = MultiObject(counts=range(1, 4), held_out=())
+    forgets = counting_gru(task.vocabulary, width=6)
+    for name, weight in forgets.named_parameters():
+        if "weight_hh" in name:
+            weight.zero_()
+    functions = ("orthogonal", "low_rank", "conditional", "random")
+    asked = [Hypothesis("up_down", "count", name, 2) for name in functions]
+    found = align_many(
+        forgets, task, asked, controls=("floor", "untrained"),
+        search={"max_steps": 5, "tries": 1}, pairs={"train": 150, "validation": 50, "test": 50},
+    )  # fmt: skip
+    for name, one in zip(functions, found, strict=True):
+        shares = {"itself": one.iia, **{control: share.value for control, share in one.controls.items()}}
+        assert max(shares.values()) <= one.floor + 0.1, (name, shares)

@@ -37,8 +37,9 @@ HISTORY = (
     "The criteria of the claims that [N] does not make were fixed before these runs, but after pilots on some of the "
     "same networks (Same-Object, linear given the phase). The searches are short, at most 200 steps from starts in "
     "closed form on 4,000 pairs, one try each: what they do not find is not shown to be absent. Up-Up's resp_count, "
-    "which the former page has, was left out to save time. The former page, of searches from a random start, is "
-    "[here](replication_0_1.md)."
+    "which the former page has, was left out to save time; where a number is below its former one, the search was the "
+    "shorter. IIA over training was not measured anew: its verdict stands on the former page. That page, of searches "
+    "from a random start, is [here](replication_0_1.md)."
 )
 """What a reader must know of how the page came to be."""
 
