@@ -169,7 +169,7 @@ class _Signature:
             value = plain
         usual = self.known.parameters[name].default if name in self.known.parameters else None
         for place, inner, wrong in unusable(name, value, usual, finite=self.finite):
-            raise WrongTypeError(f"{place}={shown(inner)} is not allowed: {wrong}")
+            raise WrongTypeError(f"{' '.join(place.split())}={shown(inner)} is not allowed: {wrong}")
         return value
 
     def _unbound(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: TypeError) -> str:
@@ -194,7 +194,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (int, hint)) and not isinstance(value, bool)
     if isinstance(hint, type) and get_origin(hint) is None:
         return isinstance(value, hint)
-    if not _bearable(value, hint):
+    if isinstance(value, bytes) or not _bearable(value, hint):  # bytes are a sequence of numbers, and meant as none
         return False
     # beartype looks at one element of a container.
     origin, inner = get_origin(hint), get_args(hint)
