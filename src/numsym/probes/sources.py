@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from numsym._pyvene import layers_with, tabled
 from numsym.errors import InvalidArgumentError, ModelMismatchError, check_at_least, check_name
+from numsym.hub import load_tokenizer
 from numsym.models import Site, activations
 from numsym.models.discover import register_model
 
@@ -37,6 +38,7 @@ def number_tokens(
         UnknownNameError: `space` is none of "without", "with" and "either".
     """
     check_name("space", space, SPACES)
+    tokenizer = load_tokenizer(tokenizer)
     choices = {"without": [""], "with": [" "], "either": ["", " "]}[space]
     asked = None if numbers is None else tuple(numbers)
     found = [_single_run(tokenizer, prefix, asked) for prefix in choices]
@@ -137,6 +139,7 @@ def prompt_states(
     if template.count("{n}") != 1:
         raise InvalidArgumentError(f"template={template!r} is not allowed: it must hold {{n}} exactly once")
     check_at_least("batch_size", batch_size, 1)
+    tokenizer = load_tokenizer(tokenizer)
     numbers = tuple(numbers)
     if not numbers:
         raise InvalidArgumentError("numbers=() is not allowed: give at least one")
