@@ -3,13 +3,14 @@
 # make replication   runs, or goes on with, every run of docs/replication.md (hours; it may be stopped), then writes the page
 # make docs          set-up, then the site, in site/: open site/index.html (its pictures: python -m website.figures; its
 #                    notebooks: python -m website.notebooks --write)
+# make faults        what is done to numsym on purpose: kills, damage, wrong values (hours; its table: docs/reliability.md)
 # make bench         the benchmarks, whose tables stand in docs/performance.md
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.numsym-installed
 
-.PHONY: demo test docs bench replication setup clean
+.PHONY: demo test docs bench replication faults setup clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
@@ -31,6 +32,9 @@ docs: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+faults: setup
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/campaign.py
 
 # A run that fails is a row of the table, and the next start tries it again; so the sweep's own exit status is no matter.
 replication: setup

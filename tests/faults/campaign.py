@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 HERE = Path(__file__).parent
 TASK = ["tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=8"]
@@ -199,9 +200,8 @@ def damages(at: Path) -> Row:
         "half": lambda c: c[: len(c) // 2], "empty": lambda c: b"",
         "a flipped bit": lambda c: c[: len(c) // 2] + bytes([c[len(c) // 2] ^ 1]) + c[len(c) // 2 + 1 :],
     }  # fmt: skip
-    files = [
-        path for path in sorted((at / "whole").rglob("*")) if path.is_file() and path.suffix not in (".png", ".html")
-    ]
+    files = [path for path in sorted((at / "whole").rglob("*")) if path.is_file()]
+    files = [path for path in files if path.suffix not in (".png", ".html")]
     for file in files:
         name = file.relative_to(at / "whole")
         for way, damage in ways.items():
@@ -300,7 +300,8 @@ def tracking(at: Path) -> Row:
     config, passed, faults = configuration("align"), 0, []
     expected, _ = whole("align", config, at / "whole")
     ways: dict[str, dict[str, str]] = {
-        "a mode that is none": {"WANDB_MODE": "nonsense"}, "no network": {"WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40},
+        "a mode that is none": {"WANDB_MODE": "nonsense"},
+        "no network": {"WANDB_MODE": "online", "WANDB_API_KEY": "0" * 40},
         "a server that is not there": {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40},
         "a file in its folder's place": {"WANDB_MODE": "offline"},
     }  # fmt: skip
@@ -341,10 +342,11 @@ def campaign(kills: int, operations: int, tries: int, seed: int) -> Iterator[Row
     os.environ |= {"WANDB_MODE": "disabled", "WANDB_SILENT": "true", "HF_HUB_OFFLINE": "1"}
     chance = random.Random(seed)
     each = {study: kills // (len(STUDIES) + 1) * (2 if study == "align" else 1) for study in STUDIES}
-    made: list[Callable[[Path], Row]] = [executions, tracking, damages]
-    made += [lambda at, study=study: operation_kills(study, at, operations) for study in STUDIES]  # type: ignore[misc]
-    made += [lambda at, study=study: random_kills(study, each[study], at, chance) for study in STUDIES]  # type: ignore[misc]
-    for one in [*made, lambda at: inputs(tries)]:
+    made: list[Callable[[Path], Row]] = [executions, tracking]
+    for study in STUDIES:
+        made.append(lambda at, study=study: random_kills(study, each[study], at, chance))  # type: ignore[misc]
+        made.append(lambda at, study=study: operation_kills(study, at, operations))  # type: ignore[misc]
+    for one in [*made, damages, lambda at: inputs(tries)]:
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 yield one(Path(scratch))
@@ -361,6 +363,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     logging.disable(logging.WARNING)
+    disable_progress_bar()
     print("| what | tried | passed |\n| --- | ---: | ---: |", flush=True)
     bad = []
     for what, tried, passed, said in campaign(given.kills, given.operations, given.inputs, given.seed):
