@@ -170,7 +170,7 @@ def _mean(group: Sequence[Cell], T: int) -> float:
 @study
 def signals(
     *,
-    learners: tuple[str, ...] = ("ppmi", "word2vec", "lstm", "transformer", "mamba2"),
+    learners: tuple[str, ...] = ("counts", "ppmi", "word2vec", "lstm", "transformer", "mamba2"),
     corpora: tuple[str, ...] = (
         "none",
         "frequency",
