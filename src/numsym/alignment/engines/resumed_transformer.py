@@ -112,8 +112,9 @@ class ResumedTransformer:
         if self._site is not None:
             x = self._site(x, Plan(len(starts), tokens, tokens, None, self.device))
         before = tokens.position < starts[tokens.row]
-        there = before.to(self.device)
-        prefix, suffix, past = x[there], x[~there], []
+        # By index from the CPU: a mask there would make the device say how many they are.
+        early, late = (one.nonzero()[:, 0].to(self.device) for one in (before, ~before))
+        prefix, suffix, past = x.index_select(0, early), x.index_select(0, late), []
         plan = None
         if len(prefix):
             tokens = Tokens.spans(zero, starts)

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.engines.kept import moved
 from numsym.alignment.engines.resumed_transformer import COMPONENTS, Context, ResumedTransformer
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.pairs import Pairs
@@ -147,8 +148,7 @@ class TransformerEngine(StackedAlignments):
             for sides in zip(*((part.scored, part.targets) for part, _ in taken), strict=True)
         )
         logits = self._resumed.resume(exchanged, Context.join(contexts), where)
-        device = logits.device
-        return scored(logits, targets[where].to(device), where.to(device), len(alive))
+        return scored(logits, moved(targets[where], logits.device), where, len(alive))
 
     def _rows(self, pairs: Prepared, rows: Int[Tensor, "picked"]) -> tuple[Prepared, Context]:
         """Some of the pairs, and what is kept of them or computed now."""
