@@ -106,7 +106,8 @@ def test_an_exchange_that_leaves_all_natural_states_is_steered_too_and_both_numb
     assert driven.divergence.nearest > 10
     assert verdict.why == (
         f"half of the exchanged states of up_down.count lie {driven.divergence.nearest:.2g} or more from the nearest "
-        "natural state (natural ones 0), where 1 is how far those are from their mean"
+        "natural state (natural ones 0), where 1 is how far those are from their mean; a search with "
+        "cl_weight above 0 keeps them nearer"
     )
     # Whoever allows it gets what the other rules say.
     assert verdicts_on([unknown], Rule(away=1000))[0].verdict == "fits"

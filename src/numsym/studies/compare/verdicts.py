@@ -127,7 +127,8 @@ class Tested:
         if found is not None and not found.near(rule.away):
             return (
                 f"half of the exchanged states of {self.name} lie {found.nearest:.2g} or more from the nearest natural "
-                f"state (natural ones {found.natural_nearest:.2g}), where 1 is how far those are from their mean"
+                f"state (natural ones {found.natural_nearest:.2g}), where 1 is how far those are from their mean; "
+                "a search with cl_weight above 0 keeps them nearer"
             )
         return None
 
