@@ -204,7 +204,11 @@ def _fits(value: Any, hint: Any) -> bool:
         return all(fits(key, inner[0]) and fits(of, inner[1]) for key, of in value.items())
     if isinstance(value, tuple) and origin is tuple and inner[-1] is not Ellipsis:
         return len(inner) == len(value) and all(map(fits, value, inner))
-    return not isinstance(value, Sequence | Set) or all(fits(one, inner[0]) for one in value)
+    if not isinstance(value, Sequence | Set):
+        return True
+    # Of a long text one word stands for all: what a plain class allows depends on the class alone.
+    plain = all(isinstance(option, type) and not get_args(option) for option in _options(inner[0]))
+    return all(fits(one, inner[0]) for one in ({type(one): one for one in value}.values() if plain else value))
 
 
 def _bearable(value: Any, hint: Any) -> bool:
@@ -234,7 +238,8 @@ def unusable(name: str, value: Any, usual: Any = None, *, finite: bool = True) -
         for key, inner in value.items():
             yield from unusable(f"{name}.{key}", inner, finite=finite)
     elif isinstance(value, list | tuple):
-        for inner in value:
+        kinds = set(map(type, value))
+        for inner in () if kinds <= {str} else (min(value), max(value)) if kinds == {int} else value:
             yield from unusable(name, inner, finite=finite)
     elif isinstance(value, int):
         if not -BITS <= value < BITS:
