@@ -136,7 +136,11 @@ def shuffled(embeddings: Embeddings, generator: torch.Generator | None = None) -
     Args:
         embeddings: (N, d), left as it is.
         generator: a CPU generator; None is a fixed seed.
+
+    Raises:
+        InvalidArgumentError: these are no embeddings.
     """
-    embeddings = torch.as_tensor(embeddings)
+    checked = check_embeddings(embeddings)
+    embeddings = embeddings if isinstance(embeddings, Tensor) else checked
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     return embeddings[torch.randperm(len(embeddings), generator=generator).to(embeddings.device)]

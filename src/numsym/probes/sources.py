@@ -93,7 +93,12 @@ def number_embeddings(
     """
     check_name("where", where, WHERE)
     read: Any = model
-    layer = read.get_input_embeddings() if where == "input" else read.get_output_embeddings()
+    try:
+        layer = read.get_input_embeddings() if where == "input" else read.get_output_embeddings()
+    except (AttributeError, NotImplementedError):
+        raise ModelMismatchError(
+            f"model of type {type(model).__name__} is not allowed: it does not say which its embeddings are"
+        ) from None
     if layer is None:
         raise ModelMismatchError(
             f"where={where!r} is not allowed: {type(model).__name__} has no unembedding; use where='input'"

@@ -41,6 +41,8 @@ class CountingTask(CountedTask):
         held_out: Iterable[int] | None = None,
         void_prob: float | int = 0.0,
     ):
+        if not hasattr(self, "names"):
+            raise InvalidArgumentError(f"{type(self).__name__} is not allowed by itself: choose MultiObject, ...")
         super().__init__(counts, held_out)
         if not 0 <= void_prob < 1:
             raise InvalidArgumentError(
