@@ -32,7 +32,8 @@ PAPER: dict[str, Any] = {
 HISTORY = (
     "The setting is one for all networks and tasks (`src/numsym/lab/conf/replication/setting.yaml`) and was fixed "
     "before the first run, by the time that one GRU of width 20 took on Same-Object (seed 3, batches of 64; the rest "
-    "was reckoned from it); the search's rate and schedule were chosen on GRUs of width 20 of seed 0, Multi- and Same-Object (`docs/search.md`), so that those two cells are not blind. "
+    "was reckoned from it); the search's rate and schedule were chosen on GRUs of width 20 of seed 0, Multi- and "
+    "Same-Object (`docs/search.md`), so that those two cells are not blind. "
     "The criteria of [N]'s claims are those of the former page, which were written when its first runs had been seen. "
     "The criteria of the claims that [N] does not make were fixed before these runs, but after pilots on some of the "
     "same networks (Same-Object, linear given the phase). The searches are short, at most 200 steps from starts in "
