@@ -223,3 +223,9 @@ def test_a_file_on_the_way_to_the_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match=r"is not allowed: .*/file is a file; give a new folder"):
         Run(tmp_path / "file" / "run", track=False).open()
+
+
+@pytest.mark.parametrize(("study", "heading"), [("graded", "graded, parity"), ("routes", "routes")])
+def test_a_picture_names_the_task_only_where_the_study_has_one(tmp_path, study, heading):
+    config = {"experiment": {"name": study}, "tasks": {"name": "parity"}}
+    assert Run(tmp_path / "run", config=config, track=False)._heading() == heading

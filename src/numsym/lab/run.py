@@ -45,6 +45,7 @@ from numsym.storage import (
     write_json,
     write_text,
 )
+from numsym.studies.catalog import of_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -332,8 +333,8 @@ class Run(NoRun):
     def _heading(self) -> str:
         """What a picture is of, where a command says it: the study and the task."""
         config = self.config or {}
-        named = (dict(config.get(key) or {}).get("name") for key in ("experiment", "tasks"))
-        return ", ".join(str(name) for name in named if name)
+        study, task = (str(dict(config.get(key) or {}).get("name") or "") for key in ("experiment", "tasks"))
+        return ", ".join(name for name in (study, task if of_recipe(study) else "") if name)
 
     def _write(self, result: Result, about: Mapping[str, Any]) -> None:
         figures = result.figures()

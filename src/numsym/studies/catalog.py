@@ -1,6 +1,7 @@
 """What a study is: a function that the command knows by its name, `numsym experiment=NAME`."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, TypeVar, overload
 
 from numsym.checked import checked
@@ -10,6 +11,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 STUDIES: Registry[Callable[..., Any]] = Registry("experiment")
 """Studies by the name that `experiment=` uses."""
+
+OF_RECIPE = {"task", "model", "untrained", "make", "sides", "recipe"}
+"""Arguments of a study that the command makes from the recipe of `tasks=`."""
+
+
+def of_recipe(name: str) -> bool:
+    """Whether a study takes anything of a recipe: the configuration of one that does not has a recipe for nothing."""
+    return name not in STUDIES or bool(OF_RECIPE & signature(STUDIES[name]).parameters.keys())
 
 
 @overload

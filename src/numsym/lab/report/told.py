@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -11,10 +10,8 @@ from numsym.results import Result, formatted, plain
 from numsym.shares import Difference, Mean, Share
 from numsym.storage import read_json
 from numsym.studies import STUDIES
+from numsym.studies.catalog import of_recipe
 from numsym.studies.collect import Run
-
-OF_RECIPE = {"task", "model", "untrained", "make", "sides", "recipe"}
-"""Arguments of a study that the command makes from the recipe of `tasks=`: a study without any has no task of it."""
 
 MOST, MEASURED = 4, 400
 """So many alignments are taken apart on a page, each on so many pairs: a page must not take long to write."""
@@ -143,7 +140,7 @@ class Told:
     @property
     def task(self) -> str:
         """What the network does; empty where the folder does not say, and for a study that takes no recipe's task."""
-        if self.study in STUDIES and not OF_RECIPE & signature(STUDIES[self.study]).parameters.keys():
+        if not of_recipe(self.study):
             return ""
         return str(self.run.config.get("tasks.name") or _first(self.run.results, "task") or "")
 
