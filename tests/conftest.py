@@ -8,6 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: "slow" not in item.keywords)  # first, so that no worker waits for another's at the end
     if not torch.cuda.is_available():
         for item in items:
             if "cuda" in item.keywords:

@@ -8,7 +8,10 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from jaxtyping import Float
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from numsym.errors import InvalidArgumentError, RunFolderError
 from numsym.hub import fetch, load_tokenizer
@@ -19,8 +22,10 @@ SERVER = runpy.run_path(str(Path(__file__).parent / "hub_on_loopback.py"))
 
 
 def test_a_tokenizer_object_stays_and_a_missing_one_is_named(tmp_path):
-    own = object()
+    own = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"a": 0}, unk_token="a")))
     assert load_tokenizer(own) is own
+    with pytest.raises(InvalidArgumentError, match="give a tokenizer of transformers, its folder, or its name"):
+        load_tokenizer(object())
     with pytest.raises(InvalidArgumentError, match=r"tokenizer='.*none' is not allowed: there is no such folder"):
         load_tokenizer(tmp_path / "none")
     with pytest.raises(InvalidArgumentError, match="the folder holds no tokenizer that transformers reads"):

@@ -8,6 +8,10 @@ from numsym.tasks import load_task
 from numsym_command.configs import CONFIGS, help_text, recipe_folders, short, store
 from numsym_command.signatures import studies
 
+NEEDED = {
+    "collect": ["experiment.runs=[x]"], "phase_diagram": ["experiment.runs=[x]"], "from_text": ["experiment.text=x"],
+}  # fmt: skip
+
 
 def composed(*overrides):
     store()
@@ -18,7 +22,7 @@ def composed(*overrides):
 def test_every_study_and_every_recipe_composes():
     known = store()
     for name in known["experiment"]:
-        needed = ["experiment.runs=[x]"] if name in ("collect", "phase_diagram") else []
+        needed = NEEDED.get(name, [])
         found = composed(f"experiment={name}", *needed)
         assert found["experiment"]["name"] in studies()
     for task in known["tasks"]:

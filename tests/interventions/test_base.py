@@ -13,6 +13,7 @@ from numsym.interventions import (
     AlignmentIntervention,
     BoundlessLinearAlignmentIntervention,
     LinearAlignmentIntervention,
+    NeuronMaskIntervention,
 )
 from numsym.models import RecurrentConfig, RecurrentLM
 
@@ -25,8 +26,9 @@ KINDS = [
     and not inspect.isabstract(kind)
     and kind is not AlignmentIntervention
 ]
-# Those that exchange the coordinates they are told to; the other one learns which.
-TOLD = [kind for kind in KINDS if kind is not BoundlessLinearAlignmentIntervention]
+# Those that exchange the coordinates they are told to; the others learn which.
+LEARNED = (BoundlessLinearAlignmentIntervention, NeuronMaskIntervention)
+TOLD = [kind for kind in KINDS if kind not in LEARNED]
 
 
 def ranked(kind, rank):

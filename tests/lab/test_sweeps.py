@@ -18,7 +18,8 @@ from numsym.results import Result
 CONFIG = {"seed": 1, "tasks": {"name": "multi_object"}}
 TINY = [
     "experiment=replicate", "network=gru_20", "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]",
-    "tasks.training.steps=60", "pairs.train=100", "pairs.validation=50", "pairs.test=50", "search.max_steps=4",
+    "interventions=[das,laf]", "tasks.training.steps=60", "pairs.train=100", "pairs.validation=50", "pairs.test=50",
+    "search.max_steps=4",
     "search.check_every=2",
 ]  # fmt: skip
 

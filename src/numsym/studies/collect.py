@@ -6,7 +6,7 @@ between the versions of the packages that made any two of them, is an error that
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan
 from pathlib import Path
 from typing import Any, ClassVar
@@ -59,8 +59,6 @@ class Run:
             config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), Loader=LOADER)
         known = read_json(folder / VERSIONS) if (folder / VERSIONS).exists() else {}
         flat = flattened({name: value for name, value in config.items() if name not in NOT_COMPARED[1:]})
-        if (folder / RESULTS).exists() and not config:
-            return cls(folder, "unreadable", f"no {CONFIG}: what was asked is not known", flat, known)
         if (folder / RESULTS).exists():
             try:
                 machine = dict(read_json(folder / STARTED)).get("machine", {}) if (folder / STARTED).exists() else {}
@@ -106,8 +104,15 @@ def find(roots: Iterable[str | os.PathLike]) -> list[Run]:
             inside[:] = [name for name in inside if not name.startswith(".")]
     if not folders:
         raise InvalidArgumentError(f"runs={[str(root) for root in paths]} hold no run folder: run some first")
-    read = [Run.read(folder) for folder in sorted(folders)]
+    read = [_with_config(Run.read(folder)) for folder in sorted(folders)]
     return [run for run in read if "experiment.runs" not in run.config]
+
+
+def _with_config(run: Run) -> Run:
+    """A run as it is; without its configuration, which a run of the library has not, it stands in no mean."""
+    if run.status != "finished" or run.config:
+        return run
+    return replace(run, status="unreadable", reason=f"no {CONFIG}: what was asked is not known", results={})
 
 
 @dataclass(frozen=True, repr=False)
