@@ -1,8 +1,9 @@
 """The border of numsym: what its public callables are given is looked at once, and refused in one sentence.
 
 A signature says what is allowed, and beartype holds values against it; nothing is said twice. Every room puts a border
-around what it exports: what comes from outside is checked there, once a call, and what numsym calls inside is not
-checked again. beartype is imported with the first call, so that importing numsym costs no more.
+around what it exports: what it is called with is checked there, by a user and by numsym itself, since settings that
+are given as mappings arrive inside; a model's weights are looked at once. beartype is imported with the first call, so
+that importing numsym costs no more.
 
 | not allowed, beside what does not fit its type | because |
 | --- | --- |
