@@ -139,10 +139,11 @@ def test_nothing_is_made_before_there_is_something_to_keep(tmp_path):
 
 def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".config.yaml.x7").write_text("seed")
-    (tmp_path / "run" / ".one.abc").mkdir()
+    (tmp_path / "run" / ".config.yaml.ab12_x7z").write_text("seed")
+    (tmp_path / "run" / ".one.q1w2e3r4").mkdir()
     write_json(tmp_path / "run" / "versions.json", versions())
-    study(place(tmp_path))
+    assert study(place(tmp_path)).share.value == 0.75
+    assert not {".config.yaml.ab12_x7z", ".one.q1w2e3r4"} & set(os.listdir(tmp_path / "run"))
 
 
 def test_a_run_of_the_library_needs_no_configuration(tmp_path):

@@ -73,18 +73,20 @@ class Reading:
     """The loss of every token but the first of a row and the padding; it counts the number tokens that it has seen."""
 
     def __init__(self, corpus: Corpus) -> None:
-        self.corpus, self.last, self.seen = corpus, 0, 0
+        self.corpus = corpus
+        # Tensors: a step does not wait for the device.
+        self.last, self.seen = torch.tensor(0), torch.tensor(0)
 
     def __call__(self, model: Any, rows: Tensor) -> Iterator[Tensor]:
         """The mean cross-entropy."""
-        self.seen += self.last
-        self.last = int((rows < self.corpus.count).sum())
+        self.seen = self.seen.to(rows.device) + self.last.to(rows.device)
+        self.last = (rows < self.corpus.count).sum()
         logits = model(input_ids=rows[:, :-1])["logits"]
         yield nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), ignore_index=self.corpus.pad)
 
     def taken(self) -> int:
         """How many number tokens the weights were trained on so far; the batch of the present loss does not count."""
-        return self.seen
+        return int(self.seen)
 
 
 def _batches(corpus: Corpus, size: int, seed: int, device: torch.device) -> Iterator[Tensor]:
