@@ -55,14 +55,32 @@ def test_modes_are_what_umask_gives(tmp_path, umask, file, folder):
     assert found == {"a.json": file, "result": folder, "b.txt": file, "c.safetensors": file}
 
 
+def unfinished(name):
+    return f".{name}.numsym-unfinished-0a1b_c3d"
+
+
 def test_what_a_killed_process_had_not_finished_is_removed_and_nothing_else(tmp_path):
-    for name in (".model.abc_1234", "model", "wandb/.run.abcd1234", ".broken-model.abcd1234", "parts/.two.0a1b2c3d"):
-        (tmp_path / name).mkdir(parents=True)
-    for name in (".results.json.abcd1234", ".lock", "model/.gitignore", "model/weights"):
+    kept = {f"wandb/{unfinished('run')}", f".broken-model{unfinished('x')}", "model", "parts"}
+    for name in (unfinished("model"), f"parts/{unfinished('two')}", *kept):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    own = {".my.settings", ".results.json.abcd1234", ".lock", "model/.gitignore", "model/weights"}
+    for name in (unfinished("results.json"), *own):
         (tmp_path / name).write_text("")
     remove_unfinished(tmp_path)
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
-    assert left == {
-        "model", "wandb", "wandb/.run.abcd1234", ".broken-model.abcd1234", "parts", ".lock", "model/.gitignore",
-        "model/weights",
-    }  # fmt: skip
+    assert left == {"wandb", *kept, *own}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_leaves_is_known_by_its_name(kind, tmp_path, monkeypatch):
+    """A process that really ends in the middle of writing."""
+    monkeypatch.setattr(os, "replace", lambda *paths: os._exit(9))
+    if (process := os.fork()) == 0:
+        if kind == "file":
+            write_text(tmp_path / "made", "x")
+        with new_folder(tmp_path / "made"):
+            os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    assert len(os.listdir(tmp_path)) == 1
+    remove_unfinished(tmp_path)
+    assert os.listdir(tmp_path) == []

@@ -15,8 +15,9 @@ from typing import Any
 from numsym.errors import RunFolderError
 
 CHECKSUMS = "checksums.json"
-UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")
-"""Names under which something is written before it has its own: those of `tempfile`, with its own name in front."""
+MARK = "numsym-unfinished-"
+UNFINISHED = re.compile(rf"\..+\.{MARK}[a-z0-9_]{{8}}")
+"""Names under which something is written before it has its own: what nobody but numsym calls a file."""
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     _refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.{MARK}", dir=path.parent))
     try:
         yield temporary
         _refuse_existing(path)
@@ -64,7 +65,10 @@ def set_aside(path: str | os.PathLike) -> Path:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a process that was killed had not finished writing in a folder that only this process writes."""
+    """Remove what a process that was killed had not finished writing in a folder that only this process writes.
+
+    A user's own hidden files stay, whatever they are called.
+    """
     for place, inside, files in os.walk(folder):
         inside[:] = [name for name in inside if name != "wandb" and not name.startswith(".broken-")]
         for name in [name for name in inside if UNFINISHED.fullmatch(name)]:
@@ -119,7 +123,7 @@ def _refuse_existing(path: Path) -> None:
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a file in one step: a reader sees the old content or the new one, never a part. Its mode is umask's."""
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.{MARK}", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
