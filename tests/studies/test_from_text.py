@@ -7,7 +7,7 @@ from numsym.errors import InvalidArgumentError
 from numsym.lab.run import Run
 from numsym.studies import from_text as study
 from numsym.studies.from_text import FromText, appears
-from numsym.studies.signals import Cell
+from numsym.studies.learners import Cell
 from numsym.training import AdderTraining
 
 SMALL = {
@@ -70,6 +70,6 @@ def test_a_period_appears_where_kappa_stays_above_the_shuffles():
     ],
 )
 def test_what_is_wrong_is_said_before_the_work(text, options, message, monkeypatch):
-    monkeypatch.setattr("numsym.training.corpus.fit", None)
+    monkeypatch.setattr("numsym.training.adders.fit", None)
     with pytest.raises(InvalidArgumentError, match=message):
         study(**{"text": text, **SMALL, **options})

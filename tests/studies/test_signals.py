@@ -7,7 +7,8 @@ from numsym.errors import InvalidArgumentError
 from numsym.lab.run import Run
 from numsym.results import Mean
 from numsym.studies import signals as study
-from numsym.studies.signals import CORPORA, Cell, Signals, perturbed, read
+from numsym.studies.learners import Cell, read
+from numsym.studies.signals import CORPORA, Signals, perturbed
 from numsym.training import AdderTraining
 
 SMALL = {
@@ -86,7 +87,7 @@ def test_the_figure_names_what_is_read_in_bold():
     ],
 )
 def test_what_is_wrong_is_said_before_the_work(options, message, monkeypatch):
-    monkeypatch.setattr("numsym.training.corpus.fit", None)
+    monkeypatch.setattr("numsym.training.adders.fit", None)
     with pytest.raises(InvalidArgumentError, match=message):
         study(**{**SMALL, **options})
 

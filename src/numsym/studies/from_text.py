@@ -1,25 +1,23 @@
 """From a text to the periods of its numbers: tokenizer, small models, and when each period appears ([F])."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.figures import COLOURS, drawing
-from numsym.models.adders import ARCHITECTURES
 from numsym.probes.inputs import check_periods
 from numsym.probes.residue import check_settings
 from numsym.results import Mean, Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
-from numsym.studies.routes import Periods
-from numsym.studies.signals import COUNTED, Cell, KeptCell, learning, perturbation, read
+from numsym.studies.learners import Cell, Readers, check_learners, perturbation, read
+from numsym.studies.periods import Periods
 from numsym.tasks.corpus import Corpus
 from numsym.tasks.text import PATTERNS, read_text, text_corpus, train_tokenizer
 from numsym.training import AdderTraining
-from numsym.training.optimisers import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -194,13 +192,11 @@ def from_text(
         InvalidArgumentError: a number is out of range, a name is unknown, or the text has too few numbers.
     """
     check_name("cut", cut, PATTERNS)
-    check_name("optimiser", optimiser, NAMES)
-    for name in learners:
-        check_name("learner", name, (*COUNTED, *ARCHITECTURES))
+    check_learners(learners, optimiser)
     for name in perturbations:
         check_name("perturbation", name, PERTURBATIONS)
-    counts = {"number of learners": len(learners), "number of perturbations": len(perturbations), "seeds": seeds}
-    for name, value in {**counts, "isolate": isolate, "context": context - 1, "max_period": max_period - 1}.items():
+    counts = {"number of perturbations": len(perturbations), "seeds": seeds, "isolate": isolate}
+    for name, value in {**counts, "context": context - 1, "max_period": max_period - 1}.items():
         check_at_least(name, value, 1)
     texts = read_text(text, column=column, split=split)
     tokenizer, count = train_tokenizer(texts, cut=cut, vocabulary=vocabulary, numbers=numbers, least=least)
@@ -211,24 +207,15 @@ def from_text(
         )
     check_settings(check_periods(range(2, max_period + 1), count), folds, C, count)
     corpus = text_corpus(texts, tokenizer, count, length=length)
-    network: dict[str, Any] = {"width": width, "layers": layers, "optimiser": optimiser, "training": asdict(training)}
-    measured = Periods(count, max_period, folds, C)
+    readers = Readers(learners, width, layers, optimiser, training, Periods(count, max_period, folds, C), device)
     said = {"text": text, "cut": cut, "tokens": int((corpus.rows != corpus.pad).sum()), "vocabulary": vocabulary}
-    cells = []
+    cells: list[Cell] = []
     for how in perturbations:
         generator = torch.Generator().manual_seed(seed)
         part = perturbation(corpus, "" if how == WHOLE else how, isolate, context, generator)
+        asked = {**said, "perturbation": how, "isolate": isolate, "context": context, "length": length}
         for own in range(seed, seed + seeds):
-            for learner in learners:
-                options = {"width": width} if learner in COUNTED else network
-                asked = {**said, "perturbation": how, "isolate": isolate, "context": context, "length": length}
-                cell = run.keep(
-                    f"cells/{how}_{learner}_{own}",
-                    learning(learner, how, part, own, options, measured, device),
-                    KeptCell.load,
-                    asked={**asked, "learner": learner, "seed": own, **options, **asdict(measured)},
-                )
-                cells.append(cell.cell)
+            cells += readers.cells(part, how, own, asked, run)
     return run.show(FromText(text, cut, count, int(corpus.occurrences.min()), _sizes(corpus), cells))
 
 

@@ -1,40 +1,26 @@
 """Which signal of a text gives number embeddings their periods ([F], data perturbations), on a labelled corpus."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.figures import drawing
-from numsym.models.adders import ARCHITECTURES, build_tied, number_rows
-from numsym.probes import (
-    isolate_numbers,
-    limit_context,
-    ppmi_svd,
-    residue,
-    swap_numbers,
-    unigram_replace,
-    word2vec,
-)
 from numsym.probes.inputs import check_periods
 from numsym.probes.residue import check_settings
 from numsym.results import Mean, Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
-from numsym.studies.routes import Periods, shares
+from numsym.studies.learners import Cell, Readers, check_learners, perturbation, read
+from numsym.studies.periods import Periods
 from numsym.tasks.corpus import PERIODS, SIGNALS, Corpus, labelled_corpus
 from numsym.training import AdderTraining
-from numsym.training.corpus import train_on_corpus
-from numsym.training.loop import Record
-from numsym.training.optimisers import NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-COUNTED = ("counts", "ppmi", "word2vec")
-"""What learns without a network; "counts" is how often each number occurs, its logarithm, and nothing else."""
 
 CORPORA: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -55,29 +41,6 @@ over seeds with a 95 % t-interval. A period is read where kappa is above what
 shuffled numbers give (the upper end of their 95 % interval) with every seed: read
 lists those periods. phi_10: the share of the embeddings' power at the period 10
 and its harmonics."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One learner on one corpus.
-
-    Attributes:
-        learner: "ppmi", "word2vec", or the architecture of a language model.
-        corpus: its name.
-        seed: of corpus and weights.
-        kappa: x 100, by period.
-        above: the upper end of the 95 % interval of kappa after shuffling the numbers, by period.
-        phi: the share of power, by period.
-        records: of a language model's training, with kappa and Phi at each check.
-    """
-
-    learner: str
-    corpus: str
-    seed: int
-    kappa: dict[int, float]
-    above: dict[int, float]
-    phi: dict[int, float]
-    records: list[Record]
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,11 +121,6 @@ class Signals(Result):
         return figure
 
 
-def read(group: Sequence[Cell]) -> list[int]:
-    """The periods at which kappa is above what shuffled numbers give, with every seed."""
-    return [T for T in (group[0].kappa if group else ()) if all(cell.kappa[T] > cell.above[T] for cell in group)]
-
-
 def _mean(group: Sequence[Cell], T: int) -> float:
     return sum(cell.kappa[T] for cell in group) / len(group) if group else float("nan")
 
@@ -228,53 +186,28 @@ def signals(
     Raises:
         InvalidArgumentError: a number is out of range, or a name is unknown.
     """
-    check_name("optimiser", optimiser, NAMES)
-    for name in learners:
-        check_name("learner", name, (*COUNTED, *ARCHITECTURES))
+    check_learners(learners, optimiser)
     for name in corpora:
         check_name("corpus", name, CORPORA)
-    counts = {"number of learners": len(learners), "number of corpora": len(corpora), "seeds": seeds}
-    for name, value in {**counts, "isolate": isolate, "context": context, "max_period": max_period - 1}.items():
+    counts = {"number of corpora": len(corpora), "seeds": seeds, "isolate": isolate, "context": context}
+    for name, value in {**counts, "max_period": max_period - 1}.items():
         check_at_least(name, value, 1)
-    periods = range(2, max_period + 1)
-    check_settings(check_periods(periods, numbers), folds, C, numbers)
+    check_settings(check_periods(range(2, max_period + 1), numbers), folds, C, numbers)
     if width > numbers:
         raise InvalidArgumentError(f"width={width} is not allowed: there are numbers={numbers}")
     made: dict[str, Any] = {
         "numbers": numbers, "sentences": sentences, "per_row": per_row, "strength": strength,
     }  # fmt: skip
-    network: dict[str, Any] = {"width": width, "layers": layers, "optimiser": optimiser, "training": asdict(training)}
-    measured = Periods(numbers, max_period, folds, C)
+    readers = Readers(learners, width, layers, optimiser, training, Periods(numbers, max_period, folds, C), device)
     cells = []
-    for name in corpora:
-        for own in range(seed, seed + seeds):
-            asked = {"corpus": name, "isolate": isolate, "context": context, **made}
-            corpus = perturbed(name, own, isolate, context, made)
-            for learner in learners:
-                part = f"cells/{name.replace(', ', '_')}_{learner}_{own}"
-                options = {"width": width} if learner in COUNTED else network
-                cell = run.keep(
-                    part,
-                    learning(learner, name, corpus, own, options, measured, device),
-                    KeptCell.load,
-                    asked={**asked, "learner": learner, "seed": own, **options, **asdict(measured)},
-                )
-                cells.append(cell.cell)
-                run.say(f"{name}, {learner}, seed {own}: read {', '.join(map(str, read([cell.cell]))) or 'none'}")
+    for name, own in product(corpora, range(seed, seed + seeds)):
+        corpus = perturbed(name, own, isolate, context, made)
+        asked = {"corpus": name, "isolate": isolate, "context": context, **made}
+        for cell in readers.cells(corpus, name, own, asked, run):
+            cells.append(cell)
+            found = ", ".join(map(str, read([cell]))) or "none"
+            run.say(f"{name}, {cell.learner}, seed {own}: read {found}")
     return run.show(Signals(numbers, cells))
-
-
-@dataclass(frozen=True, repr=False)
-class KeptCell(Result):
-    """A cell in a run."""
-
-    cell: Cell
-
-    name: ClassVar[str] = "cell"
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Kappa by period."""
-        return [{"T": T, "kappa": value} for T, value in self.cell.kappa.items()]
 
 
 def perturbed(name: str, seed: int, isolate: int, context: int, settings: dict[str, Any]) -> Corpus:
@@ -290,72 +223,3 @@ def perturbed(name: str, seed: int, isolate: int, context: int, settings: dict[s
     generator = torch.Generator().manual_seed(seed)
     corpus = labelled_corpus(CORPORA[name], generator=generator, **settings)
     return perturbation(corpus, name.partition(", ")[2], isolate, context, generator)
-
-
-def perturbation(corpus: Corpus, how: str, isolate: int, context: int, generator: torch.Generator) -> Corpus:
-    """A corpus as one of [F]'s perturbations leaves it.
-
-    Args:
-        corpus: the text.
-        how: "swapped", "unigrams", "isolated", "context"; or "" for none.
-        isolate: how many numbers a row of "isolated" holds.
-        context: how many tokens a row of "context" has.
-        generator: of what is drawn.
-    """
-    rows, ids, fill = corpus.rows, corpus.number_ids, corpus.pad
-    change: dict[str, Callable[[], Any]] = {
-        "swapped": lambda: swap_numbers(rows, ids, generator),
-        "unigrams": lambda: unigram_replace(rows, ids, generator),
-        "isolated": lambda: isolate_numbers(rows, ids, keep=isolate, fill=fill),
-        "context": lambda: limit_context(rows, context, fill=fill),
-    }
-    if not how:
-        return corpus
-    found = change[how]()
-    # Of a row there must be something to predict.
-    found = found[(found != fill).sum(dim=1) > 1]
-    return corpus.with_rows(found[:, : int((found != fill).sum(dim=1).max())])
-
-
-def learning(
-    learner: str,
-    name: str,
-    corpus: Corpus,
-    seed: int,
-    options: dict[str, Any],
-    measured: Periods,
-    device: str | torch.device,
-) -> Callable[[], KeptCell]:
-    """What makes a cell: a learner reads a corpus, and its embeddings are measured.
-
-    Args:
-        learner: its name.
-        name: of the corpus.
-        corpus: what it reads.
-        seed: of weights and order.
-        options: `width`, and of a network `layers`, `optimiser` and `training`.
-        measured: which periods, and by what probe.
-        device: where a network is trained.
-    """
-
-    def make() -> KeptCell:
-        records: list[Record] = []
-        if learner == "counts":
-            embeddings = corpus.occurrences.double().log1p()[:, None]
-        elif learner == "ppmi":  # an iterator, so that not every word is looked at before
-            embeddings = ppmi_svd(iter(corpus.sentences()), range(corpus.count), width=options["width"])
-        elif learner == "word2vec":
-            embeddings = word2vec(iter(corpus.sentences()), range(corpus.count), width=options["width"], seed=seed)
-        else:
-            shape = {"width": options["width"], "layers": options["layers"], "spread": options["width"] ** -0.5}
-            size = len(corpus.tokens), corpus.rows.shape[1]
-            model = build_tied(learner, *size, seed=seed, **shape).to(device)
-            training: dict[str, Any] = {"optimiser": options["optimiser"], "seed": seed, "measure": measured.of}
-            records = train_on_corpus(model, corpus, options["training"], **training).records
-            embeddings = number_rows(model, corpus.count).cpu()
-        found = residue(embeddings, measured.probed, measured.folds, C=measured.C, baseline=True)
-        above = {T: band.high for T in measured.probed if (band := found.baseline(T)) is not None}
-        phi = shares(embeddings, measured.probed)
-        return KeptCell(Cell(learner, name, seed, found.kappa, above, phi, records))
-
-    return make
