@@ -84,20 +84,49 @@ def train_adder(
     settings = options_of(AdderTraining, settings)
     check_name("optimiser", optimiser, NAMES)
 
-    def make() -> TrainingLog:
-        answers = Answers()
-        optimisers = optimisers_of(model, settings, optimiser)
-        device = next(model.parameters()).device
-        further = [measure] if measure else []
-        if task.has_held_out:
-            trials = task.sample(TESTED, generator=torch.Generator().manual_seed(seed), split="held_out").to(device)
-            further.insert(0, lambda model: {"test_accuracy": right_share(model, trials)})
-        checks = _checks(answers, settings, further, model, on_check)
-        batches = _batches(task, settings.batch_size, seed, device)
-        return fit(model, answers, optimisers, batches, settings.steps, checks, clip=1.0, run=run, title=title_of(name))
+    further = [measure] if measure else []
+    device = next(model.parameters()).device
+    if task.has_held_out:
+        trials = task.sample(TESTED, generator=torch.Generator().manual_seed(seed), split="held_out").to(device)
+        further.insert(0, lambda model: {"test_accuracy": right_share(model, trials)})
+    answers = Answers()
+    checks = _checks(answers, settings, further, model, on_check)
+    batches = _batches(task, settings.batch_size, seed, device)
+    said = {"task": task.asked(), "seed": seed, **(asked or {})}
+    return trained(model, answers, batches, checks, settings, optimiser, said=said, run=run, name=name)
 
-    said = {"task": task.asked(), **asdict(settings), "optimiser": optimiser, "seed": seed, **(asked or {})}
-    return kept(run, name, model, said, make)
+
+def trained(
+    model: nn.Module,
+    loss: Any,
+    batches: Iterator[Any],
+    checks: Checks,
+    settings: AdderTraining,
+    optimiser: str,
+    *,
+    said: Mapping[str, Any],
+    run: NoRun,
+    name: str,
+) -> TrainingLog:
+    """Train by these settings, or read what a run keeps.
+
+    Args:
+        model: trained in place.
+        loss: of a batch, as for `fit`.
+        batches: without an end.
+        checks: when it is measured.
+        settings: the steps and their sizes.
+        optimiser: "adamw" or "muon".
+        said: what else tells this training from others, as plain values.
+        run: where the trained model is kept.
+        name: of the part of the run.
+    """
+
+    def make() -> TrainingLog:
+        optimisers = optimisers_of(model, settings, optimiser)
+        return fit(model, loss, optimisers, batches, settings.steps, checks, clip=1.0, run=run, title=title_of(name))
+
+    return kept(run, name, model, {**said, **asdict(settings), "optimiser": optimiser}, make)
 
 
 class Answers:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor, nn
 from numsym.errors import Options, check_name, options_of
 from numsym.run import NO_RUN, NoRun
 from numsym.tasks.corpus import Corpus
-from numsym.training.adders import AdderTraining, checked_evenly, mean, optimisers_of
-from numsym.training.loop import OnCheck, Record, TrainingLog, fit, kept, title_of
+from numsym.training.adders import AdderTraining, checked_evenly, mean, trained
+from numsym.training.loop import OnCheck, Record, TrainingLog
 from numsym.training.optimisers import NAMES
 
 
@@ -52,21 +51,16 @@ def train_on_corpus(
     settings = options_of(AdderTraining, settings)
     check_name("optimiser", optimiser, NAMES)
 
-    def make() -> TrainingLog:
-        reading = Reading(corpus)
-        device = next(model.parameters()).device
+    reading = Reading(corpus)
 
-        def found(losses: list[Tensor]) -> Record:
-            return {"loss": mean(losses).item(), "numbers": reading.taken(), **(measure(model) if measure else {})}
+    def found(losses: list[Tensor]) -> Record:
+        return {"loss": mean(losses).item(), "numbers": reading.taken(), **(measure(model) if measure else {})}
 
-        checks = checked_evenly(settings, found, lambda record: False, on_check)
-        optimisers = optimisers_of(model, settings, optimiser)
-        batches = _batches(corpus, settings.batch_size, seed, device)
-        return fit(model, reading, optimisers, batches, settings.steps, checks, clip=1.0, run=run, title=title_of(name))
-
+    checks = checked_evenly(settings, found, lambda record: False, on_check)
+    batches = _batches(corpus, settings.batch_size, seed, next(model.parameters()).device)
     text = hashlib.sha256(corpus.rows.numpy().tobytes()).hexdigest()
-    said = {"corpus": text, **asdict(settings), "optimiser": optimiser, "seed": seed, **(asked or {})}
-    return kept(run, name, model, said, make)
+    said = {"corpus": text, "seed": seed, **(asked or {})}
+    return trained(model, reading, batches, checks, settings, optimiser, said=said, run=run, name=name)
 
 
 class Reading:
