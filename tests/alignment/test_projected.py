@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from numsym.alignment.functions import ALIGNMENTS, build
-from numsym.alignment.projected import STRETCH
+from numsym.alignment.projected import STRETCH, _difference
 from numsym.alignment.starts import Seen
+from numsym.interventions.linear import DAMPING
 
 WIDTH, K = 6, 2
 
@@ -102,3 +103,17 @@ def test_a_fitted_laf_has_an_inverse_in_float32_where_states_lie_in_a_plane():
         found = ALIGNMENTS["linear"].projected(build("linear", WIDTH, K, 1, 0), tuple(spans()), flat)["matrix"]
         assert torch.linalg.svdvals(found).max() <= STRETCH * (1 + 1e-9)
         assert exchanged("linear", tuple(spans()), flat).isfinite().all()
+
+
+def test_the_gradient_of_the_fit_is_what_autograd_says():
+    generator = torch.Generator().manual_seed(0)
+    matrix, wanted = (torch.randn(*shape, generator=generator).double() for shape in ((5, 5), (2, 5, 5)))
+    chosen = torch.tensor([[1, 1, 0, 0, 0], [0, 0, 1, 1, 0]]).double()[:, None]
+    moved = wanted[0].mT @ wanted[0]
+    matrix.requires_grad_()
+    loss, slope = _difference(matrix, chosen, wanted, moved)
+    forward = matrix @ matrix.mT + DAMPING * torch.eye(5).double()
+    off = forward @ torch.diag_embed(chosen[:, 0]) @ forward.inverse() - wanted
+    plain = (off.mT @ moved @ off).diagonal(dim1=1, dim2=2).sum()
+    assert torch.allclose(loss, plain)
+    assert torch.allclose(slope, torch.autograd.grad(plain, matrix)[0])

@@ -6,6 +6,7 @@ difference of the exchanged states, E |(s - h) (P_M - P)|^2. That takes gradient
 and none through the model.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,7 +21,7 @@ Parameters = dict[str, Tensor]
 STRETCH = 100.0
 """The largest singular value of a fitted M: M M^T + l I then has a condition number of 1e5."""
 
-ITERATIONS, EFFORT = 150, 10_000
+ITERATIONS, EFFORT = 300, 10_000
 """Of L-BFGS, at most; and at most so many over the width, each of which takes its cube."""
 
 
@@ -73,28 +74,42 @@ def _nearest(
     wanted: Float[Tensor, "block hidden hidden"], k: int, moved: Float[Tensor, "hidden hidden"]
 ) -> Float[Tensor, "hidden hidden"]:
     """The M whose exchanges of its first coordinates, `k` a block, differ least from those wanted."""
-    width = len(moved)
-    chosen = torch.zeros(len(wanted), width, dtype=moved.dtype, device=moved.device)
+    from scipy.optimize import minimize
+
+    width, device = len(moved), moved.device
+    # On the CPU also where the model is not: each of many small steps would wait for the device.
+    wanted, moved = wanted.cpu(), moved.cpu() * (width / moved.trace().cpu())
+    chosen = torch.zeros(len(wanted), 1, width, dtype=moved.dtype)
     for block in range(len(wanted)):
-        chosen[block, block * k : (block + 1) * k] = 1
-    moved = moved * (width / moved.trace())
-    with torch.enable_grad():
-        matrix = torch.eye(width, dtype=moved.dtype, device=moved.device).requires_grad_()
-        fit = torch.optim.LBFGS(
-            [matrix], max_iter=min(ITERATIONS, EFFORT // width + 1), history_size=20, line_search_fn="strong_wolfe"
-        )
+        chosen[block, :, block * k : (block + 1) * k] = 1
 
-        def difference() -> Tensor:
-            forward = definite(matrix)
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(forward))
-            off = (forward * chosen[:, None]) @ inverse - wanted
-            loss = (off * (moved @ off)).sum()
-            fit.zero_grad()
-            loss.backward()
-            return loss.detach()
+    def difference(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = _difference(torch.from_numpy(flat).view(width, width), chosen, wanted, moved)
+        return float(loss), gradient.flatten().numpy()
 
-        fit.step(difference)
-    return _bounded(matrix.detach())
+    options = {"maxiter": min(ITERATIONS, EFFORT // width + 1), "maxcor": 20}
+    fitted = minimize(difference, np.eye(width).flatten(), method="L-BFGS-B", jac=True, options=options)
+    return _bounded(torch.from_numpy(fitted.x).view(width, width).to(device))
+
+
+def _difference(
+    matrix: Float[Tensor, "hidden hidden"],
+    chosen: Float[Tensor, "block 1 hidden"],
+    wanted: Float[Tensor, "block hidden hidden"],
+    moved: Float[Tensor, "hidden hidden"],
+) -> tuple[Float[Tensor, ""], Float[Tensor, "hidden hidden"]]:
+    """How far the exchanges B = F C F^-1 of an M, with F = M M^T + l I, are from those wanted, and its gradient.
+
+    With G the gradient at B, that at F is G F^-1 C - B^T G F^-1, summed over the blocks.
+    """
+    forward = definite(matrix)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(forward))
+    exchanges = (forward * chosen) @ inverse
+    off = exchanges - wanted
+    weighted = moved @ off
+    left = 2 * weighted @ inverse
+    slope = (left * chosen - exchanges.mT @ left).sum(0)
+    return (off * weighted).sum(), (slope + slope.mT) @ matrix
 
 
 def _bounded(matrix: Float[Tensor, "hidden hidden"]) -> Float[Tensor, "hidden hidden"]:

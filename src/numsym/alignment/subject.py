@@ -5,7 +5,7 @@ its pairs are drawn, which engine runs it, what a share of right pairs is of it,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Bool
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from numsym.alignment.hypotheses import Drawn, Hypothesis
 from numsym.alignment.latent import Latent
-from numsym.alignment.search import Engine, Progress, SearchSettings, Starts, right, search
+from numsym.alignment.search import Engine, Progress, SearchSettings, Starts, correct, search
 
 M = TypeVar("M")
 """What is measured on a set of pairs: one share, or one for each direction between two networks."""
@@ -33,6 +33,7 @@ class Searched:
 
     engine: Engine
     progress: Sequence[Progress]
+    _prepared: list[tuple[Any, Any]] = field(default_factory=list, repr=False)
 
     def slot(self, index: int) -> int:
         """Where the engine has one of them."""
@@ -40,7 +41,12 @@ class Searched:
 
     def right(self, index: int, pairs: Any) -> Bool[Tensor, "batch"]:
         """Which of some pairs one of them gets right, on the CPU."""
-        return right(self.engine, self.slot(index), pairs)
+        for known, ready in self._prepared:
+            if known is pairs:
+                return correct(self.engine, self.slot(index), ready, len(pairs))
+        # Functions of the same variable come one after the other and are measured on the same pairs, test and held-out.
+        self._prepared[:] = [*self._prepared[-1:], (pairs, self.engine.prepare(pairs))]
+        return correct(self.engine, self.slot(index), self._prepared[-1][1], len(pairs))
 
 
 @dataclass(frozen=True)
