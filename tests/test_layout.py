@@ -14,6 +14,7 @@ WITHOUT_TWIN = {
     "alignment/mib_code.py": "tests/alignment/test_mib.py",
     "alignment/engines/kept.py": "tests/alignment/engines/test_suffix.py",
     "alignment/engines/suffix_check.py": "tests/alignment/engines/test_suffix.py",
+    "alignment/engines/suffix_decoder.py": "tests/alignment/engines/test_suffix.py",
     "alignment/engines/suffix_hooks.py": "tests/alignment/engines/test_suffix.py",
     "alignment/engines/suffix_model.py": "tests/alignment/engines/test_suffix.py",
     "models/adapt.py": "tests/models/test_load.py", "models/bridge.py": "tests/models/test_load.py",

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
-from numsym.alignment.engines.kept import distinct
 from numsym.alignment.engines.pyvene import Whole, device_of
+from numsym.alignment.engines.rows import distinct
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
 from numsym.models.activations import activations

@@ -64,7 +64,7 @@ def test_with_a_new_value_it_gives_what_the_models_own_hooks_give(component, mod
 @torch.no_grad()
 def test_rows_of_a_context_are_the_contexts_of_these_rows(model, ids):
     resumed, rows = ResumedTransformer(model, Site("block_output", 0)), torch.tensor([2, 0])
-    picked = resumed.context(ids, STARTS, STEPS).rows(rows)
+    picked = resumed.context(ids, STARTS, STEPS).rows(rows, resumed.device)
     joined = Context.join([resumed.context(ids[[row]], STARTS[[row]], STEPS[[row]]) for row in rows.tolist()])
     for name in ("value", "rest", "suffix", "starts", "steps"):
         torch.testing.assert_close(getattr(picked, name), getattr(joined, name), atol=1e-5, rtol=0)

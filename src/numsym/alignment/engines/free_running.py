@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from numsym.alignment.engines.kept import compacted
+from numsym.alignment.engines.rows import compacted
 from numsym.alignment.pairs import Pairs
 from numsym.programs import Program
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
+
+from numsym.alignment.engines.rows import moved
 
 Both = tuple[Tensor, Tensor]
 """Keys and values."""
@@ -134,41 +136,3 @@ class Packing:
 
     def _home(self, tensor: Tensor) -> Tensor:
         return tensor if self.home is None else tensor.to(self.home)
-
-
-def compacted(
-    mask: Bool[Tensor, "batch pos"], at: Int[Tensor, "batch token"], *values: Shaped[Tensor, "batch pos"]
-) -> tuple[Tensor, ...]:
-    """Each row's real positions moved to its front, whatever its padding, in each of `values`; and `at` there."""
-    order = (~mask).long().argsort(dim=1, stable=True)
-    before = (mask[:, None] & (torch.arange(mask.shape[1], device=at.device) < at[..., None])).sum(2)
-    return *(side.gather(1, order) for side in values), before
-
-
-def distinct(*columns: Shaped[Tensor, "batch ..."]) -> tuple[Int[Tensor, "distinct"], Int[Tensor, "batch"]]:
-    """The first row of each kind, where rows alike in all columns are of one kind; and of which kind each row is.
-
-    Kinds are in the order of what the columns hold, so that the same rows in another order have the same kinds.
-    """
-    rows = torch.cat([column.view(len(column), -1).long() for column in columns], 1)
-    kinds, each = rows.unique(dim=0, return_inverse=True)
-    first = each.new_full((len(kinds),), len(rows)).scatter_reduce(0, each, torch.arange(len(rows)).to(each), "amin")
-    return first, each
-
-
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device, without waiting for it."""
-    return tensor.to(device, non_blocking=True)
-
-
-def picked(store: Tensor, index: Int[Tensor, "*shape"], device: torch.device) -> Shaped[Tensor, "*shape_and_rest"]:
-    """Some tokens of what is kept, on a device; `index` is on the CPU.
-
-    What lies in the host's memory goes through a pinned buffer, so that nothing waits for the device.
-    """
-    if store.device == device:
-        return store.index_select(0, moved(index.flatten(), device)).view(*index.shape, *store.shape[1:])
-    size = (index.numel(), *store.shape[1:])
-    buffer = torch.empty(size, dtype=store.dtype, pin_memory=torch.cuda.is_available())
-    torch.index_select(store, 0, index.flatten(), out=buffer)
-    return moved(buffer, device).view(*index.shape, *store.shape[1:])

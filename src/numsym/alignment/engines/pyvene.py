@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from numsym._pyvene import intervenable, pv
 from numsym.alignment.engines.free_running import CHUNK, FreeRun, generates, room, run_anew
-from numsym.alignment.engines.kept import compacted, distinct
+from numsym.alignment.engines.rows import compacted, distinct
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
 from numsym.models.logits import kept, logits_of, model_inputs

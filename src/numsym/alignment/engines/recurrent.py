@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from numsym._pyvene import pv
 from numsym.alignment.engines.free_running import FreeRun, run_on
-from numsym.alignment.engines.kept import moved, picked
+from numsym.alignment.engines.rows import following, moved, picked
 from numsym.alignment.engines.stacked import StackedAlignments, scored
 from numsym.alignment.pairs import Pairs
 from numsym.models import RecurrentLM
@@ -115,19 +115,14 @@ class RecurrentEngine(StackedAlignments):
         pairs, reader = pairs.to("cpu"), sources or self
         parts = [self._states(pairs.rows(slice(i, i + CHUNK)), reader) for i in range(0, len(pairs), CHUNK)]
         base, source, *others = (torch.cat(columns) for columns in zip(*parts, strict=True))
-        after = pairs.base_at[:, None] + 1
-        steps = int((pairs.base_mask.sum(1) - pairs.base_at).max()) - 1
-        index = after + torch.arange(steps)
-        inside = index < pairs.base_ids.shape[1]
-        index = index.clamp(max=pairs.base_ids.shape[1] - 1)
-        targets = pairs.base_ids.gather(1, index)
+        scored, targets = following(pairs.base_ids, pairs.scored, pairs.base_at)
         return Prepared(
             base=base,
             source=source,
             others=others,
             ids=targets[:, :-1],
             lengths=pairs.base_mask.sum(1) - pairs.base_at - 2,
-            scored=pairs.scored.gather(1, index) & inside,
+            scored=scored,
             targets=targets,
             block=pairs.block.to(self.device),
         )

@@ -4,13 +4,14 @@ Attention looks back, so an exchange at one position of one layer changes nothin
 below that layer. `context` runs the bases once and keeps what a later run needs of them; `resume` is that run.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from numsym.alignment.engines.rows import picked
 from numsym.models import TransformerLM
 from numsym.models.packed_blocks import PARTS, PackedBlock, Plan, Tokens, inner, ranks
 from numsym.models.site import Site
@@ -39,20 +40,24 @@ class Context:
     starts: Int[Tensor, "batch"]
     steps: Int[Tensor, "batch"]
 
-    def rows(self, rows: Int[Tensor, "picked"]) -> "Context":
-        """Some of the rows; `rows` is on the CPU."""
-        device = self.value.device
-        there, before, after = (
-            index.to(device) for index in (rows, _spans(self.starts, rows), _spans(self.steps, rows))
-        )
+    def rows(self, rows: Int[Tensor, "picked"], device: torch.device) -> "Context":
+        """Some of the rows, on a device; `rows` is on the CPU."""
+        before, after = _spans(self.starts, rows), _spans(self.steps, rows)
         return Context(
-            value=self.value.index_select(0, there),
-            rest=self.rest.index_select(0, there),
-            suffix=self.suffix.index_select(0, after),
-            past=[layer.index_select(0, before) for layer in self.past],
+            value=picked(self.value, rows, device),
+            rest=picked(self.rest, rows, device),
+            suffix=picked(self.suffix, after, device),
+            past=[picked(layer, before, device) for layer in self.past],
             starts=self.starts[rows],
             steps=self.steps[rows],
         )
+
+    def to(self, home: torch.device | None) -> "Context":
+        """All of it, elsewhere if told where."""
+        if home is None:
+            return self
+        there = {name: getattr(self, name).to(home) for name in ("value", "rest", "suffix")}
+        return replace(self, past=[layer.to(home) for layer in self.past], **there)
 
     @classmethod
     def join(cls, parts: list["Context"]) -> "Context":

@@ -9,7 +9,7 @@ CUDA nothing in a step waits for the device, unless the model's own forward does
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 from numsym._pyvene import pv
 from numsym._tables import STATE_SITES
 from numsym.alignment.engines.free_running import FreeRun, run_on
-from numsym.alignment.engines.kept import compacted, moved, picked
+from numsym.alignment.engines.rows import Rows, compacted, following, moved, picked, scored_of
 from numsym.alignment.engines.stacked import StackedAlignments, tallied
-from numsym.alignment.engines.suffix import CACHE_BYTES
+from numsym.alignment.engines.store import CACHE_BYTES, Store
 from numsym.alignment.pairs import Pairs
 from numsym.models.site import Site
 from numsym.models.stepping import States, Steps, cut, joined
@@ -32,37 +32,22 @@ CHUNK = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """Pairs as the engine needs them, row i of everything for pair i; all but `source` and `block` on the CPU.
+class Prepared(Rows):
+    """Pairs as the engine needs them, row i of everything for pair i.
 
     Attributes:
-        source: (batch, hidden) what is put in.
-        block: (batch,) the variable exchanged.
-        ids: (batch, pos) the bases' tokens, the first real one at position 0.
-        at: (batch,) the position of the exchange.
-        scored: (batch, step) where a predicted token is scored; step 0 is at the exchange.
-        targets: (batch, step) the tokens predicted.
+        source: (batch, hidden) what is put in, on the model's device.
         kept: of the bases; None where they are run again for each batch.
     """
 
     source: Float[Tensor, "batch hidden"]
-    block: Int[Tensor, "batch"]
-    ids: Int[Tensor, "batch pos"]
-    at: Int[Tensor, "batch"]
-    scored: Bool[Tensor, "batch steps"]
-    targets: Int[Tensor, "batch steps"]
     kept: "Base | None" = None
+
+    by_row: ClassVar[tuple[str, ...]] = (*Rows.by_row, "source")
 
     def rows(self, rows: Int[Tensor, "picked"]) -> "Prepared":
         """Some of the pairs, without what is kept."""
-        there = {name: getattr(self, name) for name in ("source", "block")}
-        there = {name: side.index_select(0, moved(rows, side.device)) for name, side in there.items()}
-        here = {name: getattr(self, name)[rows] for name in ("ids", "at", "scored", "targets")}
-        return replace(self, kept=None, **there, **here)
-
-    def suffix(self, steps: int) -> Int[Tensor, "batch steps"]:
-        """The tokens after the exchange; the last one again where a row has no more."""
-        return self.ids.gather(1, (self.at[:, None] + 1 + torch.arange(steps)).clamp(max=self.ids.shape[1] - 1))
+        return replace(super().rows(rows), kept=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +68,10 @@ class Base:
         states = {layer: [picked(part, rows, device) for part in parts] for layer, parts in self.states.items()}
         return Base(states, picked(self.loss, rows, device), picked(self.wrong, rows, device))
 
-    def to(self, home: torch.device) -> "Base":
-        """All of it, elsewhere."""
+    def to(self, home: torch.device | None) -> "Base":
+        """All of it, elsewhere if told where."""
+        if home is None:
+            return self
         states = {layer: [part.to(home) for part in parts] for layer, parts in self.states.items()}
         return Base(states, self.loss.to(home), self.wrong.to(home))
 
@@ -112,8 +99,8 @@ class SteppedEngine(StackedAlignments):
         model: frozen; `numsym.models.load` has given it its states.
         site: "state" of a layer.
         interventions: one per alignment, each of a type in `ALIGNMENTS`.
-        cache_bytes: how much may be kept of the bases of one set of pairs.
-        home: where it is kept, such as "cpu" for a model on CUDA; the model's device if not given.
+        cache_bytes: how much may be kept of bases, of all pairs together.
+        home: where it is kept; see `Store`.
     """
 
     name, order, takes = "resumed", 20, "linear RNNs of transformers at 'state'"
@@ -128,9 +115,9 @@ class SteppedEngine(StackedAlignments):
     ):
         super().__init__(interventions)
         self.model: Any = model
-        self.layer, self.cache_bytes = site.layer, cache_bytes
+        self.layer = site.layer
         self.device: torch.device = next(model.parameters()).device
-        self.home = self.device if home is None else torch.device(home)
+        self._store = Store[Base](cache_bytes, self.device, home)
 
     @classmethod
     def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
@@ -152,39 +139,28 @@ class SteppedEngine(StackedAlignments):
         pairs = pairs.to("cpu")
         ids, where, at = compacted(pairs.base_mask, pairs.base_at[:, None], pairs.base_ids, pairs.scored)
         sources, ends = compacted(pairs.source_mask, pairs.source_at[:, None], pairs.source_ids)
-        at, ends = at[:, 0], ends[:, 0]
-        after = at[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(at.min()) - 1))
-        inside, after = after < ids.shape[1], after.clamp(max=ids.shape[1] - 1)
-        source = torch.cat(
-            [
-                joined(self.steps.until(sources[rows], ends[rows])[1][self.layer])
-                for rows in torch.arange(len(sources)).split(CHUNK)
-            ]
-        )
+        where, targets = following(ids, where, at[:, 0])
+        chunks = torch.arange(len(ids)).split(CHUNK)
+        read = [self.steps.until(sources[rows], ends[rows, 0])[1][self.layer] for rows in chunks]
         prepared = Prepared(
-            source=source,
+            source=torch.cat([joined(states) for states in read]),
             block=pairs.block.to(self.device),
             ids=ids,
-            at=at,
-            scored=where.gather(1, after) & inside,
-            targets=ids.gather(1, after),
+            starts=at[:, 0],
+            scored=where,
+            targets=targets,
         )
-        return replace(prepared, kept=self._keep(prepared))
+        size = self._base(prepared.rows(torch.arange(1))).nbytes * len(ids)
 
-    def _keep(self, prepared: Prepared) -> Base | None:
-        """What is kept of the bases, if there is room."""
-        if not len(prepared.at):
-            return None
-        one = self._base(prepared.rows(torch.arange(1))).nbytes
-        if one * len(prepared.at) > self.cache_bytes:
-            return None
-        chunks = torch.arange(len(prepared.at)).split(CHUNK)
-        return Base.joined([self._base(prepared.rows(rows)).to(self.home) for rows in chunks])
+        def kept(home: torch.device | None) -> Base:
+            return Base.joined([self._base(prepared.rows(rows)).to(home) for rows in chunks])
+
+        return replace(prepared, kept=self._store.take((ids, at, targets), size, kept))
 
     @torch.no_grad()
     def _base(self, prepared: Prepared) -> Base:
         """Run the prefixes of some bases."""
-        said, states = self.steps.until(prepared.ids, prepared.at)
+        said, states = self.steps.until(prepared.ids, prepared.starts)
         targets = moved(prepared.targets[:, 0], said.device)
         losses = nn.functional.cross_entropy(said.float(), targets, reduction="none")
         return Base(states, losses, said.argmax(-1) != targets)
@@ -206,9 +182,7 @@ class SteppedEngine(StackedAlignments):
         ]
         base = Base.joined(bases)
         steps = max(part.scored.shape[1] for part in parts)
-        where, targets = (
-            torch.cat([_widened(getattr(p, name), steps) for p in parts]) for name in ("scored", "targets")
-        )
+        where, targets = scored_of(parts, steps)
         last = int((where * torch.arange(steps)).max())
         first = where[:, 0].nonzero()[:, 0]
         there = moved(first, self.device)
@@ -225,14 +199,14 @@ class SteppedEngine(StackedAlignments):
 
         if last:
             states = self._exchanged(base.states, parts, alive)
-            ids = torch.cat([part.suffix(last) for part in parts])
+            ids = torch.cat([part.onwards(last, skipped=1) for part in parts])
             self.steps.onwards(moved(ids, self.device), states, see)
         losses, wrong, row = (torch.cat(side) for side in zip(*found, strict=True))
         return tallied(losses, wrong, row, len(where), len(alive))
 
     def _exchanged(self, states: States, parts: list[Prepared], alive: list[int]) -> States:
         """The states of all layers after the exchange in one."""
-        own = list(joined(states[self.layer]).split([len(part.at) for part in parts]))
+        own = list(joined(states[self.layer]).split([len(part.ids) for part in parts]))
         new = self.exchange(own, [part.source for part in parts], [part.block for part in parts], alive)
         return {**states, self.layer: cut(new, states[self.layer])}
 
@@ -242,10 +216,6 @@ class SteppedEngine(StackedAlignments):
     ) -> FreeRun:
         """What the model does by itself from the exchanged states of one alignment on."""
         prepared = self.prepare(pairs)
-        said, states = self.steps.until(prepared.ids, prepared.at)
+        said, states = self.steps.until(prepared.ids, prepared.starts)
         slots = self.steps.restored(self._exchanged(states, [prepared], [index]))
         return run_on(self.steps.step, said, slots, pairs.to(self.device), program, generator)
-
-
-def _widened(side: Tensor, steps: int) -> Tensor:
-    return nn.functional.pad(side, (0, steps - side.shape[1]))

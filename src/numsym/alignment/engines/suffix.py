@@ -13,77 +13,58 @@ slower, with the same result. On CUDA nothing in a step waits for the device, un
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
+from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from numsym._pyvene import pv
 from numsym.alignment.engines.continued import Continued
 from numsym.alignment.engines.free_running import FreeRun, generates, room, run_on
-from numsym.alignment.engines.kept import Kept, compacted, distinct, moved
+from numsym.alignment.engines.kept import Kept
+from numsym.alignment.engines.rows import Rows, compacted, distinct, following, moved, scored_of
 from numsym.alignment.engines.stacked import StackedAlignments, scored
+from numsym.alignment.engines.store import CACHE_BYTES, Store
 from numsym.alignment.engines.suffix_check import reason_against
 from numsym.alignment.engines.suffix_model import CHUNK, CutModel
 from numsym.alignment.pairs import Pairs
 from numsym.models.site import Site
 from numsym.programs import Program
 
-CACHE_BYTES = 2 << 30
-"""What an engine keeps of bases, of all pairs together."""
-
 LOG = logging.getLogger(__name__)
 _TOLD: set[str] = set()
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Pairs as the engine needs them, row i for pair i of all but `source`; on the CPU but for `source` and `block`.
+@dataclass(frozen=True, eq=False)
+class Prepared(Rows):
+    """Pairs as the engine needs them, row i for pair i of all but `source`.
 
     Attributes:
-        source: (distinct, place, token, site) what is put in, of each different source once.
+        source: (distinct, place, token, site) what is put in, of each different source once; where the maps are.
         source_row: (batch,) which of these each pair has.
-        block: (batch,) the variable exchanged.
-        ids: (batch, pos) the bases' tokens, the first real one at position 0.
-        starts: (batch,) tokens before the exchange, or the first where there are several.
-        tokens: (batch, token) how many after that one each is made.
+        tokens: (batch, token) how many after the first exchange each is made.
         ends: (batch,) tokens up to the one after which the program goes on from what was exchanged, and that one.
         steps: (batch,) tokens from the exchange on that are run: to there, and all that a scored one depends on.
-        scored: (batch, step) where a predicted token is scored; step 0 is at the exchange.
-        targets: (batch, step) the tokens predicted.
         kept: of the different bases; None where they are run again for each batch.
         kept_row: (batch,) which of these each pair has.
     """
 
     source: Float[Tensor, "distinct place token site"]
     source_row: Int[Tensor, "batch"]
-    block: Int[Tensor, "batch"]
-    ids: Int[Tensor, "batch pos"]
-    starts: Int[Tensor, "batch"]
     tokens: Int[Tensor, "batch token"]
     ends: Int[Tensor, "batch"]
     steps: Int[Tensor, "batch"]
-    scored: Bool[Tensor, "batch steps"]
-    targets: Int[Tensor, "batch steps"]
     kept: Kept | None = None
     kept_row: Int[Tensor, "batch"] | None = None
 
-    def rows(self, rows: Int[Tensor, "picked"]) -> "Prepared":
-        """Some of the pairs."""
-        names = ("source_row", "ids", "starts", "tokens", "ends", "steps", "scored", "targets", "kept_row")
-        here = {name: side[rows] for name in names if (side := getattr(self, name)) is not None}
-        return replace(self, block=self.block.index_select(0, moved(rows, self.block.device)), **here)
+    by_row: ClassVar[tuple[str, ...]] = (*Rows.by_row, "source_row", "tokens", "ends", "steps", "kept_row")
 
     def given(self, place: int) -> Float[Tensor, "vectors site"]:
         """What is put in at one of the site's places, pair after pair and token after token."""
         source = self.source[:, place]
         return source.index_select(0, moved(self.source_row, source.device)).flatten(0, 1)
-
-    def suffix(self, steps: int) -> Int[Tensor, "batch steps"]:
-        """The tokens from the exchange on; the last one again where a row has no more."""
-        return self.ids.gather(1, (self.starts[:, None] + torch.arange(steps)).clamp(max=self.ids.shape[1] - 1))
 
 
 class SuffixEngine(StackedAlignments):
@@ -96,8 +77,7 @@ class SuffixEngine(StackedAlignments):
         site: any that holds one vector a token.
         interventions: one per alignment, each of a type in `ALIGNMENTS`.
         cache_bytes: how much may be kept of bases, of all pairs together.
-        home: where it is kept, such as "cpu": pinned memory of the host, for a model on CUDA. The model's own devices
-            if not given, or the host where it would take more than half of what is free there.
+        home: where it is kept; see `Store`.
 
     Raises:
         ModelMismatchError: the model cannot be cut at the site.
@@ -114,11 +94,9 @@ class SuffixEngine(StackedAlignments):
         home: torch.device | str | None = None,
     ):
         super().__init__(interventions)
-        self.model, self.cache_bytes = model, cache_bytes
-        self.home = None if home is None else torch.device(home)
-        self._cut = CutModel(model, site)
+        self.model, self._cut = model, CutModel(model, site)
         self._device = next((p.device for one in interventions for p in one.parameters()), self._cut.device)
-        self._kept: WeakKeyDictionary[Kept, Tensor] = WeakKeyDictionary()
+        self._store = Store[Kept](cache_bytes, self._cut.shape.stream_device, home)
 
     @classmethod
     def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
@@ -145,9 +123,7 @@ class SuffixEngine(StackedAlignments):
         at, ends = places[:, :-1], places[:, -1] + 1
         sources, given = compacted(pairs.source_mask, pairs.source_places, pairs.source_ids)
         starts = at.amin(1)
-        after = starts[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(starts.min()) - 1))
-        inside, after = after < ids.shape[1], after.clamp(max=ids.shape[1] - 1)
-        where = where.gather(1, after) & inside
+        where, targets = following(ids, where, starts)
         first, source_row = distinct(_up_to(sources, given.amax(1) + 1), given)
         prepared = Prepared(
             source=self._cut.values(sources[first], given[first]).to(self._device),
@@ -159,32 +135,11 @@ class SuffixEngine(StackedAlignments):
             ends=ends,
             steps=(where * torch.arange(1, where.shape[1] + 1)).amax(1).maximum(ends - starts),
             scored=where,
-            targets=ids.gather(1, after),
+            targets=targets,
         )
         wanted, kept_row = _bases(prepared)
-        return replace(prepared, kept=self._keep(*wanted), kept_row=kept_row)
-
-    def _keep(
-        self, ids: Int[Tensor, "distinct pos"], starts: Int[Tensor, "distinct"], steps: Int[Tensor, "distinct"]
-    ) -> Kept | None:
-        """What is kept of some bases, if there is room. The same bases with other sources share it."""
-        wanted = ids, starts, steps
-        for kept, own in self._kept.items():
-            if all(torch.equal(*both) for both in zip(wanted, (own, kept.starts, kept.steps), strict=True)):
-                return kept
-        size = self._cut.bytes_of(*wanted)
-        if size + sum(kept.nbytes for kept in self._kept) > self.cache_bytes:
-            return None
-        kept = self._cut.keep(*wanted, home=self.home or self._host(size))
-        self._kept[kept] = ids
-        return kept
-
-    def _host(self, size: int) -> torch.device | None:
-        """The host, where the model's device has no room."""
-        device = self._cut.shape.stream_device
-        if device.type != "cuda" or not torch.cuda.is_available():
-            return None
-        return torch.device("cpu") if 2 * size > torch.cuda.mem_get_info(device)[0] else None
+        kept = self._store.take(wanted, self._cut.bytes_of(*wanted), lambda home: self._cut.keep(*wanted, home=home))
+        return replace(prepared, kept=kept, kept_row=kept_row)
 
     def measure(
         self, prepared: list[Prepared], rows: list[Tensor], alive: list[int]
@@ -206,9 +161,7 @@ class SuffixEngine(StackedAlignments):
                 for piece in torch.arange(len(rows[0])).split(size)
             ]
         )
-        where, targets = (
-            torch.cat([_widened(getattr(part, name), steps) for part in parts]) for name in ("scored", "targets")
-        )
+        where, targets = scored_of(parts, steps)
         return scored(logits, moved(targets[where], logits.device), where, len(alive))
 
     def _logits(
@@ -216,8 +169,7 @@ class SuffixEngine(StackedAlignments):
     ) -> Float[Tensor, "kept vocab"]:
         """Where tokens are scored, the logits after the exchange, pair after pair."""
         parts = [pairs.rows(row) for pairs, row in zip(prepared, rows, strict=True)]
-        where = torch.cat([_widened(part.scored, steps) for part in parts])
-        return self._after(parts, alive, where)
+        return self._after(parts, alive, scored_of(parts, steps)[0])
 
     def _after(
         self,
@@ -235,7 +187,7 @@ class SuffixEngine(StackedAlignments):
             blocks = [part.block.repeat_interleave(base.shape[1]) for part in parts]
             return self.exchange(*sides, blocks, alive).view(base.shape)
 
-        ids, tokens = torch.cat([part.suffix(where.shape[1]) for part in parts]), torch.cat([p.tokens for p in parts])
+        ids, tokens = torch.cat([part.onwards(where.shape[1]) for part in parts]), torch.cat([p.tokens for p in parts])
         return self._cut.resume(bases, ids, where, change, tokens, whole)
 
     @torch.no_grad()
@@ -304,8 +256,3 @@ def _bases(pairs: Prepared) -> tuple[tuple[Tensor, Tensor, Tensor], Int[Tensor, 
 def _up_to(ids: Int[Tensor, "batch pos"], lengths: Int[Tensor, "batch"]) -> Int[Tensor, "batch pos"]:
     """The first tokens of each row, with 0 after them."""
     return torch.where(torch.arange(ids.shape[1]) < lengths[:, None], ids, 0)
-
-
-def _widened(side: Shaped[Tensor, "batch steps"], steps: int) -> Shaped[Tensor, "batch wider"]:
-    """As many steps, the last of them empty."""
-    return nn.functional.pad(side[:, :steps], (0, max(0, steps - side.shape[1])))

@@ -12,50 +12,40 @@ Many alignments run as one: their parameters are stacked, and their batches pass
 """
 
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
-from numsym.alignment.engines.kept import moved
 from numsym.alignment.engines.resumed_transformer import COMPONENTS, Context, ResumedTransformer
+from numsym.alignment.engines.rows import Rows, compacted, following, moved, scored_of
 from numsym.alignment.engines.stacked import StackedAlignments, scored
+from numsym.alignment.engines.store import CACHE_BYTES, Store
 from numsym.alignment.pairs import Pairs
 from numsym.models import TransformerLM
 from numsym.models.site import Site
-
-CACHE_BYTES = 2 << 30
-"""What an engine keeps of bases, of all pairs together."""
 
 CHUNK = 512
 """Pairs run at a time when preparing."""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Pairs as the engine needs them, row i of everything for pair i; all but `source` and `block` on the CPU.
+@dataclass(frozen=True, eq=False)
+class Prepared(Rows):
+    """Pairs as the engine needs them, row i of everything for pair i.
 
     Attributes:
-        source: (batch, site) what is put in.
-        block: (batch,) the variable exchanged.
-        ids: (batch, pos) the bases' tokens, the first real one at position 0.
-        starts: (batch,) tokens before the exchange.
-        steps: (batch,) tokens from there on that a scored one depends on.
-        scored: (batch, step) where a predicted token is scored; step 0 is at the exchange.
-        targets: (batch, step) the tokens predicted.
+        source: (batch, site) what is put in, on the model's device.
+        steps: (batch,) tokens from the exchange on that a scored one depends on.
         context: what is kept of the bases; None where it is computed again for each batch.
     """
 
     source: Float[Tensor, "batch site"]
-    block: Int[Tensor, "batch"]
-    ids: Int[Tensor, "batch pos"]
-    starts: Int[Tensor, "batch"]
     steps: Int[Tensor, "batch"]
-    scored: Bool[Tensor, "batch steps"]
-    targets: Int[Tensor, "batch steps"]
     context: Context | None = None
+
+    by_row: ClassVar[tuple[str, ...]] = (*Rows.by_row, "source", "steps")
 
 
 class TransformerEngine(StackedAlignments):
@@ -68,18 +58,23 @@ class TransformerEngine(StackedAlignments):
         site: one of `components` and its layer.
         interventions: one per alignment, each of a type in `ALIGNMENTS`.
         cache_bytes: how much may be kept of bases, of all pairs together.
+        home: where it is kept; see `Store`.
     """
 
     name, order, takes = "resumed", 0, f"TransformerLM at {', '.join(COMPONENTS)}"
     components = COMPONENTS
 
     def __init__(
-        self, model: TransformerLM, site: Site, interventions: list[pv.Intervention], cache_bytes: int = CACHE_BYTES
+        self,
+        model: TransformerLM,
+        site: Site,
+        interventions: list[pv.Intervention],
+        cache_bytes: int = CACHE_BYTES,
+        home: torch.device | str | None = None,
     ):
         super().__init__(interventions)
-        self.model, self.cache_bytes = model, cache_bytes
-        self._resumed = ResumedTransformer(model, site)
-        self._kept: WeakKeyDictionary[Context, Tensor] = WeakKeyDictionary()
+        self.model, self._resumed = model, ResumedTransformer(model, site)
+        self._store = Store[Context](cache_bytes, self._resumed.device, home)
 
     @classmethod
     def supports(cls, model: nn.Module, site: Site, interventions: list[pv.Intervention]) -> bool:
@@ -90,39 +85,27 @@ class TransformerEngine(StackedAlignments):
 
     def prepare(self, pairs: Pairs) -> Prepared:
         """Run every source and every base once."""
-        on_cpu = pairs.to("cpu")
-        ids, where = (_moved(values, on_cpu.base_mask) for values in (on_cpu.base_ids, on_cpu.scored))
-        sources = _moved(on_cpu.source_ids, on_cpu.source_mask)
-        starts = on_cpu.base_at - on_cpu.base_mask.long().argmax(1)
-        ends = on_cpu.source_at - on_cpu.source_mask.long().argmax(1)
-        after = starts[:, None] + 1 + torch.arange(max(1, ids.shape[1] - int(starts.min()) - 1))
-        inside, after = after < ids.shape[1], after.clamp(max=ids.shape[1] - 1)
-        where = where.gather(1, after) & inside
-        chunks = [slice(i, i + CHUNK) for i in range(0, len(pairs), CHUNK)]
+        pairs = pairs.to("cpu")
+        ids, where, at = compacted(pairs.base_mask, pairs.base_at[:, None], pairs.base_ids, pairs.scored)
+        sources, ends = compacted(pairs.source_mask, pairs.source_at[:, None], pairs.source_ids)
+        where, targets = following(ids, where, at[:, 0])
+        chunks = torch.arange(len(ids)).split(CHUNK)
         prepared = Prepared(
-            source=torch.cat([self._resumed.value(sources[rows], ends[rows]) for rows in chunks]),
+            source=torch.cat([self._resumed.value(sources[rows], ends[rows, 0]) for rows in chunks]),
             block=pairs.block.to(self._resumed.device),
             ids=ids,
-            starts=starts,
+            starts=at[:, 0],
             steps=(where * torch.arange(1, where.shape[1] + 1)).amax(1).clamp(min=1),
             scored=where,
-            targets=ids.gather(1, after),
+            targets=targets,
         )
-        return replace(prepared, context=self._context(prepared))
-
-    def _context(self, prepared: Prepared) -> Context | None:
-        """What is kept of the bases, if there is room. The same bases with other sources share it."""
         wanted = prepared.ids, prepared.starts, prepared.steps
-        for context, ids in self._kept.items():
-            if all(torch.equal(*both) for both in zip(wanted, (ids, context.starts, context.steps), strict=True)):
-                return context
-        used = sum(context.nbytes for context in self._kept)
-        if used + self._resumed.context_bytes(prepared.starts, prepared.steps) > self.cache_bytes:
-            return None
-        parts = [self._resumed.context(*chunk) for chunk in zip(*(one.split(CHUNK) for one in wanted), strict=True)]
-        context = Context.join(parts)
-        self._kept[context] = prepared.ids
-        return context
+
+        def kept(home: torch.device | None) -> Context:
+            return Context.join([self._resumed.context(*(side[rows] for side in wanted)).to(home) for rows in chunks])
+
+        size = self._resumed.context_bytes(prepared.starts, prepared.steps)
+        return replace(prepared, context=self._store.take(wanted, size, kept))
 
     def measure(
         self, prepared: list[Prepared], rows: list[Tensor], alive: list[int]
@@ -142,26 +125,13 @@ class TransformerEngine(StackedAlignments):
             [part.block for part, _ in taken],
             alive,
         )
-        steps = max(part.scored.shape[1] for part, _ in taken)
-        where, targets = (
-            torch.cat([nn.functional.pad(side, (0, steps - side.shape[1])) for side in sides])
-            for sides in zip(*((part.scored, part.targets) for part, _ in taken), strict=True)
-        )
+        where, targets = scored_of([part for part, _ in taken], max(part.scored.shape[1] for part, _ in taken))
         logits = self._resumed.resume(exchanged, Context.join(contexts), where)
         return scored(logits, moved(targets[where], logits.device), where, len(alive))
 
     def _rows(self, pairs: Prepared, rows: Int[Tensor, "picked"]) -> tuple[Prepared, Context]:
         """Some of the pairs, and what is kept of them or computed now."""
-        there = rows.to(self._resumed.device)
-        on_device = {name: getattr(pairs, name)[there] for name in ("source", "block")}
-        names = ("ids", "starts", "steps", "scored", "targets")
-        part = replace(pairs, context=None, **on_device, **{name: getattr(pairs, name)[rows] for name in names})
+        part = pairs.rows(rows)
         if pairs.context is not None:
-            return part, pairs.context.rows(rows)
+            return part, pairs.context.rows(rows, self._resumed.device)
         return part, self._resumed.context(part.ids, part.starts, part.steps)
-
-
-def _moved(values: Tensor, mask: Bool[Tensor, "batch pos"]) -> Tensor:
-    """Each row moved so that its first real token is at 0; what padding was before it comes last."""
-    first = mask.long().argmax(1)[:, None]
-    return values.gather(1, (torch.arange(mask.shape[1]) + first) % mask.shape[1])
