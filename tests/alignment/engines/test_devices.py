@@ -84,6 +84,18 @@ def test_the_engine_of_decoders(eager, name, site, cache_bytes):
     check(SuffixEngine(model, place, [away("low_rank", place.check(model))], cache_bytes))
 
 
+@pytest.mark.parametrize("site", ["block_output:1", "embeddings"])
+def test_a_decoder_that_goes_on_by_itself(eager, site):
+    model, place = eager("llama").to("meta"), Site.of(site)
+    engine = SuffixEngine(model, place, [away("low_rank", place.check(model))])
+    with torch.no_grad():
+        logits, states = engine._begun(engine.prepare(draw()).rows(torch.arange(8)), 0)
+        for _ in range(2):
+            logits = states.step(logits.argmax(-1))
+    assert logits.device.type == states._mask.device.type == "meta"
+    assert len(logits) == 8
+
+
 @pytest.mark.parametrize("site", ["embeddings", "block_output:0", "attention_output:1", "block_output:2"])
 @pytest.mark.parametrize("cache_bytes", [1 << 30, 0])
 def test_the_engine_of_transformers(site, cache_bytes):

@@ -5,7 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from numsym.alignment.engines.kept import Both, distinct, moved, picked
+from numsym.alignment.engines.kept import Both
+from numsym.alignment.engines.rows import distinct, moved, picked
 from numsym.alignment.engines.suffix_model import CutModel
 
 
@@ -14,7 +15,7 @@ class Continued:
 
     Args:
         cut: the model.
-        ids: (batch, pos) the rows, the first real token at position 0.
+        ids: (batch, pos) the rows, the first real token at position 0; on the CPU, as are the next two.
         lengths: (batch,) how many tokens each has.
         starts: (batch,) tokens before the first exchange.
 
@@ -33,7 +34,7 @@ class Continued:
         self.cut, self.ids, self.lengths, self.starts = cut, ids, lengths, starts
         self.above: dict[int, Both] = {}
         self._cache: DynamicCache | None = None
-        self._mask = torch.arange(-int(lengths.max()), 0) >= -lengths[:, None]
+        self._mask = moved(torch.arange(-int(lengths.max()), 0) >= -lengths[:, None], cut.device)
 
     def take(self, layer: int, keys: Tensor, values: Tensor) -> None:
         """Note what the run that made the exchange has told its cache."""
