@@ -1,6 +1,8 @@
 """What a model's forward is given, by hand-made models that write down what they were called with."""
 
 import itertools
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,3 +98,16 @@ def test_a_tokenizer_that_does_not_fit_is_told(tokenizer):
     said = r"vocab_size=5 of the model is not allowed: the tokenizer of addition_prompts gives ids up to \d+: take the"
     with pytest.raises(ModelMismatchError, match=said):
         check_vocabulary(model, AdditionPrompts(tokenizer=tokenizer, largest=3))
+
+
+@pytest.mark.parametrize("name", ["gpt2", "opt"])
+def test_trials_longer_than_a_table_of_positions_are_refused(name):
+    small = runpy.run_path(str(Path(__file__).parent / "hugging_face.py"))["small"]
+    model = small(name)
+    most = model.config.max_position_embeddings
+    ids = torch.ones(2, most + 1, dtype=torch.long)
+    mask = torch.arange(most + 1) >= torch.tensor([[1], [3]])
+    model_inputs(model, ids, mask)
+    with pytest.raises(ModelMismatchError, match=f"trials of {most + 1} tokens .* it has positions for {most}; try"):
+        model_inputs(model, ids, torch.ones_like(mask))
+    model_inputs(small("llama"), torch.ones(1, 1000, dtype=torch.long), torch.ones(1, 1000, dtype=torch.bool))

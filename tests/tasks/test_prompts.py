@@ -36,6 +36,11 @@ def test_a_split_number_and_an_unknown_word_are_named_with_their_pieces(tokenize
     said = "word x is not allowed: it is not in the vocabulary of this tokenizer: take another"
     with pytest.raises(InvalidArgumentError, match=said):
         single_tokens(characters(), ["= x"], ["x"], "word", ["take another"])
+    unnamed = characters()
+    unnamed.unk_token = None
+    assert unnamed.unk_token_id is None
+    with pytest.raises(InvalidArgumentError, match=said):
+        single_tokens(unnamed, ["= x"], ["x"], "word", ["take another"])
 
 
 def test_a_space_of_its_own_is_a_part_of_the_prompt():
@@ -48,6 +53,8 @@ def test_a_space_of_its_own_is_a_part_of_the_prompt():
 def test_padding_is_a_token_that_never_occurs(tokenizer):
     assert unused(tokenizer, set()) == tokenizer.eos_token_id
     assert unused(tokenizer, {tokenizer.eos_token_id, 1}) == 2
+    with pytest.raises(InvalidArgumentError, match="each of its 16 tokens occurs in trials, and none is left to pad"):
+        unused(characters(), set(range(16)))
     assert names(tokenizer)[tokenizer.eos_token_id] == "<|end|>"
 
 

@@ -26,6 +26,24 @@ def check_vocabulary(model: nn.Module, task: Task) -> None:
         raise ModelMismatchError(f"vocab_size={size} of the model is not allowed: {asked}")
 
 
+def check_positions(model: nn.Module, mask: Bool[Tensor, "batch total"]) -> None:
+    """Raise `ModelMismatchError` where a row has more tokens than the model has a table of positions for."""
+    config: Any = getattr(model, "config", None)
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    most = getattr(text, "max_position_embeddings", None)
+    if most is None or mask.shape[1] <= most:
+        return
+    longest = int(mask.sum(1).max())
+    # Rotary positions go on beyond it; OPT's table begins with two that no token has.
+    words = {id(table) for table in [getattr(model, "get_input_embeddings", lambda: None)()] if table is not None}
+    tables = [part for part in model.modules() if isinstance(part, nn.Embedding) and id(part) not in words]
+    if longest > most and any(table.num_embeddings - most in (0, 2) for table in tables):
+        raise ModelMismatchError(
+            f"trials of {longest} tokens are not allowed for {type(model).__name__}: it has positions for {most}; "
+            "try fewer shots, a shorter template or smaller counts"
+        )
+
+
 def model_inputs(
     model: nn.Module,
     input_ids: Int[Tensor, "batch pos"],
@@ -46,8 +64,8 @@ def model_inputs(
         `attention_mask` gets none: what it says of real tokens does not depend on padding after them.
 
     Raises:
-        ModelMismatchError: the forward takes no `input_ids`; or there is padding on the left, and it takes no
-            `attention_mask`.
+        ModelMismatchError: the forward takes no `input_ids`; there is padding on the left, and it takes no
+            `attention_mask`; or a row is longer than the model's table of positions.
     """
     takes = arguments_of(model)
     if not takes & {"input_ids", ANYTHING}:
@@ -55,6 +73,7 @@ def model_inputs(
             f"model of type {type(model).__name__} is not allowed: its forward takes no `input_ids`; "
             "numsym.models.load(model) makes an adapter that does, on the same weights"
         )
+    check_positions(model, mask)
     given: dict[str, Any] = {"input_ids": input_ids}
     if takes & {"attention_mask", ANYTHING}:
         given["attention_mask"] = mask

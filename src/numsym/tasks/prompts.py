@@ -154,7 +154,7 @@ def single_tokens(
         start = found[:-1] if i == 0 else start
         lead = tokenizer.decode(pieces[:-1])
         one = bool(pieces) and not lead.strip() and found[:-1] == start and found[-1] not in ids
-        if not one or found[-1] == getattr(tokenizer, "unk_token_id", None):
+        if not one or found[-1] == _unknown(tokenizer):
             check_known(tokenizer, text, kind, choice, advice[i])
             shown = _shown(tokenizer, pieces or encode(tokenizer, text[end:]))
             raise InvalidArgumentError(
@@ -194,7 +194,7 @@ def end_after(tokenizer: Any, text: str) -> int:
 
 def check_known(tokenizer: Any, text: str, kind: str, choice: Any, advice: str) -> None:
     """Raise `InvalidArgumentError` where a text that ends in a choice has a token that stands for what is unknown."""
-    unknown = getattr(tokenizer, "unk_token_id", None)
+    unknown = _unknown(tokenizer)
     # Some tokenizers have the token of what is unknown, but can spell anything.
     if unknown is not None and unknown in encode(tokenizer, text) and tokenizer.decode([unknown]) not in text:
         raise InvalidArgumentError(
@@ -202,14 +202,31 @@ def check_known(tokenizer: Any, text: str, kind: str, choice: Any, advice: str) 
         )
 
 
+def _unknown(tokenizer: Any) -> int | None:
+    """The id of what is in no vocabulary, which a tokenizer may have without naming it."""
+    named = getattr(tokenizer, "unk_token_id", None)
+    inner = getattr(getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None), "unk_token", None)
+    return tokenizer.convert_tokens_to_ids(inner) if named is None and inner is not None else named
+
+
 def _shown(tokenizer: Any, ids: list[int]) -> str:
     return ", ".join(repr(tokenizer.decode([i])) for i in ids)
 
 
 def unused(tokenizer: Any, used: set[int]) -> int:
-    """An id to pad with that occurs in no trial: the tokenizer's own if it is one."""
+    """An id to pad with that occurs in no trial: the tokenizer's own if it is one.
+
+    Raises:
+        InvalidArgumentError: each occurs in one.
+    """
     own = (getattr(tokenizer, "pad_token_id", None), getattr(tokenizer, "eos_token_id", None))
-    return next(i for i in (*own, *range(len(tokenizer))) if i is not None and i not in used)
+    left = next((i for i in (*own, *range(len(tokenizer))) if i is not None and i not in used), None)
+    if left is None:
+        raise InvalidArgumentError(
+            f"tokenizer is not allowed: each of its {len(tokenizer)} tokens occurs in trials, and none is left to pad "
+            "with; add one as its pad_token"
+        )
+    return left
 
 
 def names(tokenizer: Any) -> tuple[str, ...]:
