@@ -1,6 +1,6 @@
 """What a model holds at a site: the one way to read it. The model is left as it is, with the hooks that it has."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,13 +42,24 @@ def activations(
         3
     """
     place = Site.of(site)
-    with frozen(model), reading(model, place) as found:
+    return activations_at(model, [place], batch)[place]
+
+
+@torch.no_grad()
+def activations_at(
+    model: nn.Module, sites: Iterable[str | Site], batch: Batch | Mapping[str, Any] | Int[Tensor, "batch pos"]
+) -> dict[Site, Float[Tensor, "batch *pos hidden"]]:
+    """The same of several sites, in one run of the model."""
+    places = [Site.of(site) for site in sites]
+    with frozen(model), reading(model, *places) as found:
         model(**_inputs(model, batch))
-    if place not in found:
-        raise ModelMismatchError(
-            f"site={str(place)!r} is not allowed for {type(model).__name__}: its module did not run, or gave no tensor"
-        )
-    return found[place]
+    for place in places:
+        if place not in found:
+            raise ModelMismatchError(
+                f"site={str(place)!r} is not allowed for {type(model).__name__}: its module did not run, or gave no "
+                "tensor"
+            )
+    return found
 
 
 @contextmanager

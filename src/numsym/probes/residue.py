@@ -80,12 +80,7 @@ class ResidueResult(Result):
         """
         if T not in self.shuffled:
             return None
-        from scipy.special import stdtrit
-
-        values = self.shuffled[T]
-        middle, n = fmean(values), len(values)
-        half = float(stdtrit(n - 1, 0.975)) * stdev(values) * (1 + 1 / n) ** 0.5
-        return Mean(middle, middle - half, middle + half, n)
+        return one_more(self.shuffled[T])
 
     def figure(self) -> "Figure":
         """Kappa by period as points with intervals, beside the band of shuffled numbers where it was measured."""
@@ -117,6 +112,15 @@ class ResidueResult(Result):
         )  # fmt: skip
         axes.set(xlabel="period T", ylabel="kappa x 100")
         axes.set_xticks(list(self.kappa))
+
+
+def one_more(values: Sequence[float]) -> Mean:
+    """The mean of some values, with the 95 % t-interval that one more of them falls into."""
+    from scipy.special import stdtrit
+
+    middle, n = fmean(values), len(values)
+    half = float(stdtrit(n - 1, 0.975)) * stdev(values) * (1 + 1 / n) ** 0.5
+    return Mean(middle, middle - half, middle + half, n)
 
 
 def residue(

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from numsym._pyvene import layers_with, tabled
 from numsym.errors import InvalidArgumentError, ModelMismatchError, check_at_least, check_name
 from numsym.hub import load_tokenizer
-from numsym.models import Site, activations
+from numsym.models import Site
+from numsym.models.activations import activations_at
 from numsym.models.discover import register_model
 
 SPACES = ("without", "with", "either")
@@ -141,8 +142,26 @@ def prompt_states(
     Raises:
         InvalidArgumentError: the template does not hold `{n}` once, there are no numbers, or no such site.
     """
-    if template.count("{n}") != 1:
-        raise InvalidArgumentError(f"template={template!r} is not allowed: it must hold {{n}} exactly once")
+    check_prompt(template)
+    check_at_least("batch_size", batch_size, 1)
+    if not tabled(model):
+        register_model(model)
+    place = Site("block_output", layers_with(model, "block_output")[-1]) if site is None else Site.of(site)
+    options: dict[str, Any] = {"template": template, "batch_size": batch_size}
+    return prompt_states_at(model, tokenizer, numbers, [place], **options)[place]
+
+
+def prompt_states_at(
+    model: nn.Module,
+    tokenizer: Any,
+    numbers: Iterable[int],
+    sites: Iterable[str | Site],
+    *,
+    template: str = "{n}",
+    batch_size: int = 64,
+) -> dict[Site, Float[Tensor, "number hidden"]]:
+    """The same at several sites, from one run of the model; the arguments are those of `prompt_states`."""
+    check_prompt(template)
     check_at_least("batch_size", batch_size, 1)
     tokenizer = load_tokenizer(tokenizer)
     numbers = tuple(numbers)
@@ -150,21 +169,27 @@ def prompt_states(
         raise InvalidArgumentError("numbers=() is not allowed: give at least one")
     if not tabled(model):
         register_model(model)
-    place = Site("block_output", layers_with(model, "block_output")[-1]) if site is None else Site.of(site)
+    places = [Site.of(site) for site in sites]
     ends = len(template.split("{n}")[0])
     rows: dict[int, list[tuple[int, list[int], int]]] = {}
     for index, number in enumerate(numbers):
         coded = tokenizer(template.replace("{n}", str(number)))
         at = coded.char_to_token(ends + len(str(number)) - 1)
         rows.setdefault(len(coded["input_ids"]), []).append((index, coded["input_ids"], at))
-    states: dict[int, Tensor] = {}
+    states: dict[Site, dict[int, Tensor]] = {place: {} for place in places}
     for group in rows.values():
         for start in range(0, len(group), batch_size):
             part = group[start : start + batch_size]
             ids = torch.tensor([tokens for _, tokens, _ in part], device=next(model.parameters()).device)
-            hidden = activations(model, place, ids)
-            states |= {index: hidden[row, at] for row, (index, _, at) in enumerate(part)}
-    return torch.stack([states[index] for index in range(len(numbers))])
+            for place, hidden in activations_at(model, places, ids).items():
+                states[place] |= {index: hidden[row, at] for row, (index, _, at) in enumerate(part)}
+    return {place: torch.stack([found[i] for i in range(len(numbers))]) for place, found in states.items()}
+
+
+def check_prompt(template: str) -> None:
+    """Raise `InvalidArgumentError` unless a template holds `{n}` once."""
+    if template.count("{n}") != 1:
+        raise InvalidArgumentError(f"template={template!r} is not allowed: it must hold {{n}} exactly once")
 
 
 def number_words(text: str) -> list[str]:

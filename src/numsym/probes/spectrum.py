@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DECIMAL = {"1/10": 0.1, "1/5": 0.2, "3/10": 0.3, "2/5": 0.4, "1/2": 0.5}
 """Frequencies of the periods 2, 5 and 10 and of their harmonics, which a figure marks."""
 
+AROUND = 0.03
+"""How far from a frequency, in cycles per number, those lie that `Spectrum.spike` holds it against."""
+
 LEAST = 1.5
 """A peak of a table or figure has at least so many times the median."""
 
@@ -113,6 +116,29 @@ class Spectrum(Result):
         places = local.nonzero().flatten()
         order = self.normalised[places].argsort(descending=True)[:count]
         return [(1 / float(self.frequency[i]), float(self.normalised[i])) for i in places[order]]
+
+    def spike(self, T: int) -> float:
+        """How far a period stands out: its magnitude over the median of the frequencies around it.
+
+        Of the harmonics l/T those count that no shorter period has (l and T without a common divisor), and of these the
+        highest. What rises smoothly towards long periods, as embeddings do that change along the numbers, is no spike.
+
+        Args:
+            T: the period, 2..N/2.
+        """
+        count = round(1 / float(self.frequency[0]))
+        check_period(T, count, parameter="T")
+        reach = max(5, round(AROUND * count))
+        found = []
+        for harmonic in (one for one in range(1, T // 2 + 1) if math.gcd(one, T) == 1):
+            place = harmonic * count / T
+            # Where l/T lies between two bins, the higher of them.
+            for bin_ in {math.floor(place), math.ceil(place)} & set(range(1, len(self.normalised) + 1)):
+                beside = [i for i in range(bin_ - reach, bin_ + reach + 1) if abs(i - bin_) > 1]
+                inside = [i - 1 for i in beside if 1 <= i <= len(self.normalised)]
+                around = self.normalised[inside].quantile(0.5).clamp_min(torch.finfo(self.normalised.dtype).eps)
+                found.append(float(self.normalised[bin_ - 1] / around))
+        return max(found)
 
 
 def spectrum(embeddings: Embeddings, *, numbers: Sequence[int] | Int[Tensor, " number"] | None = None) -> Spectrum:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from numsym.errors import check_at_least
-from numsym.probes import residue, shuffled, spectrum
+from numsym.errors import check_at_least, check_name
+from numsym.probes import helix, residue, shuffled, spectrum
 from numsym.probes.inputs import Embeddings, check_periods
 from numsym.probes.residue import check_settings
 from numsym.results import Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
-from numsym.studies.fourier.sources import Table, tables_of
+from numsym.studies.fourier.layers import by_layer, draw
+from numsym.studies.fourier.sources import WHERE, Table, states_of, tables_of
 from numsym.studies.fourier.system import FREQUENCY, SHUFFLED, System
+from numsym.studies.fourier.verdicts import periods_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +27,14 @@ NOTES = """\
 kappa: Cohen's kappa x 100 of a linear probe on held-out numbers, with a 95 %
 interval over folds; shuffled: what it is for shuffled numbers, with the interval
 that one more shuffle falls into. frequency-like: the probe of minus the
-logarithm of a number's frequency rank alone. Peaks: period (x median)."""
+logarithm of a number's frequency rank alone. Peaks: period (x median). Fisher:
+the largest eigenvalue of S_W^-1 S_B between its bounds by Theorem 1, in the
+leading N / 10 principal components (in more, any residues would be apart).
+believe: n mod T is read better than from shuffled numbers, than from frequency
+and than n mod a shorter believed period tells, and T has a spike of its own."""
+
+CIRCLES = (2, 5, 10, 100)
+"""Periods of the helix."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,13 +59,43 @@ class Fourier(Result):
         rows = [row for system in self.systems.values() for row in system.rows()]
         return [{key: row.get(key) for key in {k: None for one in rows for k in one}} for row in rows]
 
+    @property
+    def question(self) -> str:
+        """What was asked."""
+        return "Which periods of these representations of numbers can be believed?"
+
+    def findings(self) -> list[tuple[str, str]]:
+        """A sentence a system and kind of verdict."""
+        found = []
+        for name, system in self.systems.items():
+            kinds: dict[str, list[str]] = {}
+            for T, (word, _) in system.verdicts().items():
+                kinds.setdefault(word, []).append(str(T))
+            found += [(word, f"{name}: T = {', '.join(periods)}") for word, periods in kinds.items()]
+        return found
+
+    @property
+    def layered(self) -> bool:
+        """Whether these are the layers of one model."""
+        return all(system.layer is not None for system in self.systems.values())
+
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Two a system: kappa, and peaks."""
+        """Those of each system; of layers, one of them all."""
+        if self.layered:
+            return {f"hidden states, numbers 0..{self._first.numbers - 1}: kappa x 100": by_layer(self.systems)}
         return {title: rows for system in self.systems.values() for title, rows in system.tables().items()}
 
+    @property
+    def _first(self) -> System:
+        return next(iter(self.systems.values()))
+
     def figures(self) -> "dict[str, Figure]":
-        """One a system."""
-        return {f"{self.name}_{short(name)}": system.figure() for name, system in self.systems.items()}
+        """One a system; and of layers, one of them all."""
+        every = {f"{self.name}_{short(name)}": system.figure() for name, system in self.systems.items()}
+        if not self.layered:
+            return every
+        title = f"{self._first.system.partition(',')[0]}: hidden states of 0..{self._first.numbers - 1}"
+        return {f"{self.name}_layers": draw(self.systems, title), **every}
 
 
 @study
@@ -69,10 +108,13 @@ def fourier(
     peaks: int = 4,
     max_period: int = 10,
     source: str | None = None,
+    where: str = "embeddings",
+    template: str = "{n}",
+    layers: tuple[int, ...] = (),
     seed: int = 0,
     run: NoRun = NO_RUN,
 ) -> Fourier:
-    """Do number embeddings have periods, and does a probe read n mod T? Real models, with their controls.
+    """Which periods of my model's numbers can I believe? Spectrum, probe, Fisher discriminant, helix, and controls.
 
     Args:
         systems: name -> embeddings (N, d), row n the number n. By default the word embeddings of all-MiniLM-L6-v2 and
@@ -84,7 +126,12 @@ def fourier(
         peaks: how many peaks of each spectrum are named.
         max_period: the probe's periods are 2..max_period.
         source: read these instead: the token embeddings of a model, by its folder or its name on the Hugging Face hub;
-            or a file of static vectors (word2vec's, GloVe's or fastText's text, `.npy`, `.safetensors`).
+            or a file of static vectors (word2vec's, GloVe's or fastText's text, `.npy`, `.safetensors`); or the name of
+            a package: "all-MiniLM-L6-v2", "GloVe 6B" (the extra `demo`), "SmolLM2-135M-Instruct" (the extra `llm`).
+        where: "embeddings", or "states": what the language model `source` holds after its layers at a number's last
+            token in a prompt; numbers of several tokens are fine there.
+        template: of "states": the prompt; `{n}` is where the number stands.
+        layers: of "states": after which, from 0; all if none is named.
         seed: of the folds and of the shuffles.
         run: where the systems are kept and the result is shown.
 
@@ -94,7 +141,11 @@ def fourier(
     """
     check_at_least("peaks", peaks, 1)
     check_at_least("max_period", max_period, 2)
-    tables = tables_of(systems, source, numbers)
+    check_name("where", where, WHERE)
+    if where == WHERE[0]:
+        tables = tables_of(systems, source, numbers)
+    else:
+        tables = states_of(systems, source, numbers, template, layers)
     for table in tables.values():
         check_settings(check_periods(range(2, max_period + 1), table.count), folds, C, table.count)
     settings: dict[str, Any] = {"folds": folds, "C": C, "peaks": peaks, "max_period": max_period, "seed": seed}
@@ -109,14 +160,17 @@ def fourier(
 def _measure(name: str, table: Table, *, folds: int, C: float | int, peaks: int, max_period: int, seed: int) -> System:
     embeddings, frequency = table.read()
     controls = {} if frequency is None else {FREQUENCY: frequency}
-    every = {name: embeddings, **controls, SHUFFLED: shuffled(embeddings, torch.Generator().manual_seed(seed))}
+    others = {**controls, SHUFFLED: shuffled(embeddings, torch.Generator().manual_seed(seed))}
+    every = {name: embeddings, **others}
     probes = {}
     for one, rows in every.items():
         generator = torch.Generator().manual_seed(seed)
         options: dict[str, Any] = {"C": C, "generator": generator, "baseline": one == name}
         probes[one] = residue(rows, range(2, max_period + 1), folds, **options)
     spectra = {one: spectrum(rows) for one, rows in every.items()}
-    return System(spectra, probes, len(embeddings), max_period, peaks)
+    known = periods_of(embeddings, others, max_period, seed)
+    circles = helix(embeddings, [T for T in CIRCLES if len(embeddings) >= 2 * T])
+    return System(spectra, probes, len(embeddings), max_period, peaks, known, circles, table.layer)
 
 
 def short(name: str) -> str:
