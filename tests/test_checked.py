@@ -37,6 +37,7 @@ def counting():
         ({"seed": None}, "seed=None is not allowed: it must be a whole number"),
         ({"site": 3}, "site=3 is not allowed: it must be text, a Site or a list of texts or Sites"),
         ({"controls": 3}, "controls=3 is not allowed: it must be true or false or a list of texts"),
+        ({"controls": "floor"}, "controls='floor' is not allowed: it must be true or false or a list of texts"),
         ({"run": "runs/x"}, "run='runs/x' is not allowed: it must be a NoRun"),
         ({"subspace_dims": 3}, "subspace_dims=3 is not allowed in align: did you mean subspace_dim?"),
     ],
@@ -173,6 +174,60 @@ def test_a_border_costs_microseconds_and_importing_no_checker():
     assert time.perf_counter() - start < 0.5
     code = "import sys, numsym; assert 'beartype.door' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "asked"),
+    [("mine", True), ("numsym.lab.given", True), ("numsym.alignment.align", False), ("torch.nn.modules.module", False)],
+)
+def test_numsym_itself_is_not_asked_again(module, asked):
+    from numsym.checked import checked
+    from numsym.errors import WrongTypeError
+
+    def plain(a: int) -> int:
+        return a
+
+    names = {"__name__": module, "settings": checked(plain), "method": checked(plain, inside=False)}
+    exec("def wrong(name): return globals()[name]('x')", names)
+    with pytest.raises(WrongTypeError, match="a='x' is not allowed: it must be a whole number"):
+        names["wrong"]("settings")
+    if asked:
+        with pytest.raises(WrongTypeError):
+            names["wrong"]("method")
+    else:
+        assert names["wrong"]("method") == "x"
+
+
+def test_methods_and_copies_are_held(counting):
+    import dataclasses
+
+    import numsym
+
+    model, task = counting
+    wrong = {
+        "n='x' is not allowed": lambda: task.sample("x"),
+        "name=3 is not allowed": lambda: task.program(3),
+        "variable=3 is not allowed": lambda: task.program("up_down").block(3),
+        "max_steps='x' is not allowed": lambda: dataclasses.replace(numsym.alignment.SearchSettings(), max_steps="x"),
+        "ids='x' is not allowed": lambda: model.forward("x"),
+    }
+    for said, call in wrong.items():
+        with pytest.raises(numsym.errors.WrongTypeError, match=said):
+            call()
+
+
+def test_an_alignment_asks_a_few_times_however_long_it_searches(counting, monkeypatch):
+    import numsym
+    from numsym.checked import _Signature
+
+    asked, held = [], _Signature.held
+    monkeypatch.setattr(_Signature, "held", lambda self, *given: asked.append(self.name) or held(self, *given))
+    found = []
+    for steps in (2, 12):
+        asked.clear()
+        numsym.align(*counting, **{**SMALL, "search": {"max_steps": steps, "check_every": 1}}, alignment="orthogonal")
+        found.append(len(asked))
+    assert found[0] == found[1] < 200
 
 
 def test_a_room_that_is_checked_keeps_its_signatures_and_types():

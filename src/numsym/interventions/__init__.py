@@ -21,4 +21,4 @@ __all__ = [
     "load_config",
 ]
 
-border(globals(), methods=False)
+border(globals())

@@ -43,4 +43,4 @@ __all__ = [
     "state_sites",
 ]
 
-border(globals(), methods=False)
+border(globals())

@@ -64,4 +64,4 @@ __all__ = [
     "unroll",
 ]
 
-border(globals(), methods=False)
+border(globals())

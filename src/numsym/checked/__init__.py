@@ -1,9 +1,9 @@
 """The border of numsym: what its public callables are given is looked at once, and refused in one sentence.
 
 A signature says what is allowed, and beartype holds values against it; nothing is said twice. Every room puts a border
-around what it exports: what it is called with is checked there, by a user and by numsym itself, since settings that
-are given as mappings arrive inside; a model's weights are looked at once. beartype is imported with the first call, so
-that importing numsym costs no more.
+around what it exports. Where numsym itself calls, methods and what holds findings or data ask nothing again; functions
+and settings do, since what a user gave as a mapping arrives there (`train(model, task, **recipe)`). The weights of a
+model are looked at once. beartype is imported with the first call, so that importing numsym costs no more.
 
 | not allowed, beside what does not fit its type | because |
 | --- | --- |
@@ -17,7 +17,7 @@ Scalars of NumPy are taken as the numbers that they are, and lists as tuples.
 
 import inspect
 import math
-import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
@@ -25,15 +25,15 @@ from contextvars import ContextVar
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cached_property, wraps
-from pathlib import Path
-from types import UnionType
-from typing import Any, ForwardRef, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import FrameType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy
 import torch
-from jaxtyping import AbstractArray, jaxtyped
+from jaxtyping import jaxtyped
 from torch import Tensor, nn
 
+from numsym.checked.words import options, shown, words
 from numsym.errors import WrongTypeError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,38 +44,36 @@ _within: ContextVar[bool] = ContextVar("within", default=False)
 MARK = "__checked__"
 """An attribute of what is checked already."""
 
-SHOWN = 60
-"""Characters of a value that a message shows."""
-
 BITS = 1 << 63
 
-PLAIN = {
-    int: ("a whole number", "whole numbers"), float: ("a number", "numbers"), bool: ("true or false", "true or false"),
-    str: ("text", "texts"), type(None): ("None", "None"), nn.Module: ("a PyTorch module", "PyTorch modules"),
-    Tensor: ("a tensor", "tensors"), Any: ("anything", "anything"), object: ("anything", "anything"),
-    os.PathLike: ("a path", "paths"), Path: ("a path", "paths"), Callable: ("a function", "functions"),
-}  # fmt: skip
-"""Types in words: one, and many."""
+INSIDE = {"numsym", "torch", "transformers", "pyvene"}
+"""Packages whose calls come from inside."""
+
+BETWEEN = {"dataclasses", "jaxtyping"}
+"""What calls for its caller: `replace`, and the checks of shapes under pytest."""
 
 
-def border(room: dict[str, Any], *, methods: bool = True) -> None:
+def border(room: dict[str, Any]) -> None:
     """Check what is given to the functions, classes and methods that a room exports, its `__all__`.
 
     Args:
         room: the names of the module, `globals()`.
-        methods: whether those of classes are checked, or only how objects are made: some run inside of a loop.
     """
     for name in room["__all__"]:
         one = room[name]
         if inspect.isclass(one):
             if not issubclass(one, OrderedDict):  # what a forward returns is none of the user's
-                _check_class(one, methods and not issubclass(one, nn.Module))
+                _check_class(one)
         elif inspect.isfunction(one) or hasattr(one, "cache_info"):
             room[name] = checked(one)
 
 
-def checked(function: F) -> F:
+def checked(function: F, *, inside: bool = True) -> F:
     """A function whose arguments are held against its signature.
+
+    Args:
+        function: any.
+        inside: whether it is checked where numsym calls it, too.
 
     Raises:
         WrongTypeError: by the function: an argument does not fit its type, is not known, or is missing.
@@ -86,6 +84,8 @@ def checked(function: F) -> F:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if not inside and _numsym_calls(sys._getframe(1)):
+            return function(*args, **kwargs)
         args, kwargs = signature.held(args, kwargs)
         outer = _within.set(True)
         try:
@@ -97,14 +97,35 @@ def checked(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def _check_class(kind: type, methods: bool) -> None:
+def _numsym_calls(frame: FrameType | None) -> bool:
+    """Whether a call comes from inside, by the module of its caller; the lab hands on what a configuration says.
+
+    What PyTorch, transformers and pyvene call (a `forward`), they call for numsym, too.
+    """
+    while frame is not None and _place(frame)[0] in BETWEEN:
+        frame = frame.f_back
+    return frame is not None and _place(frame)[0] in INSIDE and _place(frame)[1:2] != ["lab"]
+
+
+def _place(frame: FrameType) -> list[str]:
+    return str(frame.f_globals.get("__name__")).split(".", 2)
+
+
+def _found(kind: type) -> bool:
+    """Whether a class holds findings or data, with a field that has no default, and no settings."""
+    if not is_dataclass(kind):
+        return False
+    return any(one.default is MISSING and one.default_factory is MISSING for one in fields(kind))
+
+
+def _check_class(kind: type) -> None:
     for base in kind.__mro__:
         if not base.__module__.startswith("numsym.") or getattr(base, "_is_protocol", False):
             continue
         for name, one in list(vars(base).items()):
             inner = one.__func__ if isinstance(one, classmethod | staticmethod) else one
-            if inspect.isfunction(inner) and (name == "__init__" or (methods and name[0] != "_")):
-                wrapped = checked(inner)
+            if inspect.isfunction(inner) and (name == "__init__" or name[0] != "_"):
+                wrapped = checked(inner, inside=name == "__init__" and not _found(base))
                 setattr(base, name, wrapped if inner is one else type(one)(wrapped))
 
 
@@ -134,9 +155,7 @@ class _Signature:
     def finite(self) -> bool:
         """Whether no argument may be NaN: what was found may be, and what is asked for may not."""
         owner = inspect.unwrap(self.function).__globals__.get(self.name)
-        if not (inspect.isclass(owner) and is_dataclass(owner)):
-            return True
-        return all(one.default is not MISSING or one.default_factory is not MISSING for one in fields(owner))
+        return not (inspect.isclass(owner) and _found(owner))
 
     def held(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, held against their types."""
@@ -185,7 +204,7 @@ class _Signature:
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value is of a type; of a container every element is."""
-    return any(_fits(value, option) for option in _options(hint))
+    return any(_fits(value, option) for option in options(hint))
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -199,8 +218,10 @@ def _fits(value: Any, hint: Any) -> bool:
         return False
     # beartype looks at one element of a container.
     origin, inner = get_origin(hint), get_args(hint)
-    if not inner or not isinstance(origin, type) or isinstance(value, str | range):
+    if not inner or not isinstance(origin, type) or isinstance(value, range):
         return True
+    if isinstance(value, str):  # a sequence of its letters, and meant as none
+        return False
     if isinstance(value, Mapping) and issubclass(origin, Mapping):
         return all(fits(key, inner[0]) and fits(of, inner[1]) for key, of in value.items())
     if isinstance(value, tuple) and origin is tuple and inner[-1] is not Ellipsis:
@@ -208,7 +229,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if not isinstance(value, Sequence | Set):
         return True
     # Of a long text one word stands for all: what a plain class allows depends on the class alone.
-    plain = all(isinstance(option, type) and not get_args(option) for option in _options(inner[0]))
+    plain = all(isinstance(option, type) and not get_args(option) for option in options(inner[0]))
     return all(fits(one, inner[0]) for one in ({type(one): one for one in value}.values() if plain else value))
 
 
@@ -220,17 +241,6 @@ def _bearable(value: Any, hint: Any) -> bool:
         return is_bearable(value, hint)
     except BeartypeException:  # an annotation that only type checkers understand
         return True
-
-
-def _options(hint: Any) -> Iterator[Any]:
-    """The types of a union, or the one type."""
-    if get_origin(hint) in (Union, UnionType):
-        for one in get_args(hint):
-            yield from _options(one)
-    elif isinstance(hint, TypeVar):
-        yield from _options(Any if isinstance(hint.__bound__, ForwardRef | None) else hint.__bound__)
-    else:
-        yield hint
 
 
 def unusable(name: str, value: Any, usual: Any = None, *, finite: bool = True) -> Iterator[tuple[str, Any, str]]:
@@ -271,46 +281,3 @@ def _whole(value: Tensor) -> bool:
     real = type(value) in (Tensor, nn.Parameter) and value.is_floating_point() and value.device.type != "meta"
     with torch.no_grad():
         return not real or bool(value.sum(dtype=torch.float64).isfinite()) or bool(torch.isfinite(value).all())
-
-
-def words(hint: Any, *, many: bool = False) -> str:
-    """A type in words, as a message says what is allowed: one, or many of it."""
-    options = list(_options(hint))
-    if float in options and int in options:
-        options.remove(int)
-    said = list(dict.fromkeys(_word(option, many) for option in options))
-    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
-
-
-def _word(hint: Any, many: bool) -> str:
-    origin, inner = get_origin(hint), get_args(hint)
-    if hint in PLAIN:
-        return PLAIN[hint][many]
-    if isinstance(hint, type) and issubclass(hint, AbstractArray):
-        return f"a tensor of shape ({', '.join(hint.dim_str.split())}), {hint.dtype.__name__}"
-    if not isinstance(origin, type) or not inner:
-        name = hint.__name__ if isinstance(hint, type) else str(hint)
-        several = f"{name[:-2]}es" if name.endswith("is") else f"{name}s"
-        return several if many else f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
-    if issubclass(origin, Mapping):
-        return f"a mapping from {words(inner[0])} to {words(inner[1])}"
-    if origin is type:
-        return f"a class of {words(inner[0])}"
-    if origin is Callable:
-        return "a function"
-    if origin is tuple and inner[-1] is not Ellipsis:
-        return f"({', '.join(map(words, inner))})"
-    return f"a list of {words(inner[0], many=True)}"
-
-
-def shown(value: Any) -> str:
-    """A value in a message: short, and a tensor or an array by its shape."""
-    if isinstance(value, Tensor | numpy.ndarray):
-        return f"<{type(value).__name__} of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}>"
-    if isinstance(value, nn.Module):
-        return f"<{type(value).__name__}>"
-    try:
-        text = repr(value).replace("\n", " ")
-    except Exception:
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
