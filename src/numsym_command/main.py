@@ -2,13 +2,15 @@
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from numsym_command.check import RefusedError, check
 from numsym_command.configs import CONFIGS, GROUPS, help_text, store
@@ -54,7 +56,32 @@ def main() -> None:
     except RefusedError as error:
         print(f"numsym: {error}")  # noqa: T201  (rich would take longer to import than all the rest)
         raise SystemExit(2) from None
-    hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")(run)()
+    with sentences():
+        hydra.main(config_path=str(CONFIGS), config_name="config", version_base="1.3")(run)()
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What Hydra, a disk or a member of a sweep fails at is one sentence, unless HYDRA_FULL_ERROR is set."""
+    if os.environ.get("HYDRA_FULL_ERROR"):
+        yield
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # by which Hydra raises, where it would print a part of the traceback and exit
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        of = getattr(error, "full_key", None)
+        said, code = f"{str(error).strip().splitlines()[0]}{f' ({of})' if of else ''}", 2
+    except OSError as error:
+        said, code = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 2
+    except Exception as error:
+        if not type(error).__module__.startswith("numsym."):
+            raise
+        said, code = str(error), 1
+    else:
+        return
+    print(f"numsym: {said}")  # noqa: T201
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
 
-from numsym_command.main import plugins_of
+from numsym.lab.sweeps import RunFailedError
+from numsym_command.main import plugins_of, sentences
 
 
 def started(*arguments, cwd):
@@ -26,3 +29,31 @@ def test_plugins_are_known_before_anything_is_composed():
     assert plugins_of(["seed=1", "plugins=[a,b.c]"]) == ("a", "b.c")
     assert plugins_of(["plugins=mine"]) == ("mine",)
     assert plugins_of(["seed=1"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("fails", "said", "code"),
+    [
+        (lambda: os.mkdir(f"{__file__}/x"), f"numsym: Not a directory: {__file__}/x\n", 2),
+        (lambda: OmegaConf.create({"a": "${b}"}).a, "numsym: Interpolation key 'b' not found (a)\n", 2),
+        (lambda: _raise(ConfigCompositionException("one\ntwo")), "numsym: one\n", 2),
+        (lambda: _raise(RunFailedError("runs/a: why")), "numsym: runs/a: why\n", 1),
+    ],
+)
+def test_what_a_sweep_fails_at_is_one_sentence(fails, said, code, capsys, monkeypatch):
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    with pytest.raises(SystemExit) as ended, sentences():
+        fails()
+    assert (ended.value.code, capsys.readouterr().out) == (code, said)
+
+
+def test_an_error_of_numsym_itself_and_what_is_asked_for_whole_are_tracebacks(monkeypatch):
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    with pytest.raises(ZeroDivisionError), sentences():
+        _raise(ZeroDivisionError())
+    with pytest.raises(NotADirectoryError), sentences():  # set now
+        os.mkdir(f"{__file__}/x")
+
+
+def _raise(error):
+    raise error

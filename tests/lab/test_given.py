@@ -86,6 +86,12 @@ def test_variables_and_functions_make_hypotheses(given):
     assert given("tasks=parity").hypotheses["das"].variable == "parity"
 
 
+@pytest.mark.parametrize("twice", ["[count,count]", "[up_down.phase,up_up.phase]"])
+def test_a_variable_that_is_asked_for_twice_is_refused_instead_of_lost(given, twice):
+    with pytest.raises(InvalidArgumentError, match=r"is in it twice; give each in a run of its own"):
+        _ = given(f"variable={twice}", "interventions=das").hypotheses
+
+
 def test_a_recipe_is_one_function(given):
     two = recipes.read("interventions", "laf")
     two["representations"] *= 2

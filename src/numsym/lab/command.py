@@ -5,7 +5,6 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +65,6 @@ def refusals(folder: Path | None = None) -> Iterator[None]:
 
 
 def _of_disk(error: OSError) -> str:
-    """What a disk refuses, as a sentence.
-
-    Raises:
-        OSError: it is something else.
-    """
-    if error.errno not in (ENOSPC, EDQUOT, EROFS, EACCES, EPERM):
-        raise error
+    """What a disk refuses, as a sentence."""
     where = f" ({error.filename})" if error.filename else ""
-    return f"the run cannot be written: {error.strerror}{where}; it goes on from there when it is started again"
+    return f"the run cannot go on: {error.strerror or error}{where}; it goes on from there when it is started again"

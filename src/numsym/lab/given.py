@@ -283,6 +283,10 @@ class Given:
             program, name, site = self._asked(variable)
             for label, recipe in chosen.items():
                 key = label if len(asked) == 1 else f"{name}_{label}"
+                if key in found:
+                    raise InvalidArgumentError(
+                        f"variable={asked!r} is not allowed: {name} is in it twice; give each in a run of its own"
+                    )
                 k, seed = self._dimension(recipe), self.config["seed"]
                 condition = (recipe.get("search") or {}).get("condition")
                 found[key] = Hypothesis(program, name, function_of(recipe), k, seed, site, condition)
