@@ -80,11 +80,12 @@ class ModularAdder(Result):
         """Held-out accuracy and the three metrics by epoch: where one algorithm gives way to another."""
         records = self.training.records
         with drawing() as plt:
-            figure, axes = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+            figure, axes = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
             for name, (label, colour) in DRAWN.items():
                 axes.plot([row["step"] for row in records], [row[name] for row in records], label=label, color=colour)
-            axes.set(xlabel="epoch", ylim=(-0.02, 1.02), title=self.report.metrics.verdict)
-            axes.legend(fontsize=8, loc="lower right")
+            axes.set(xlabel="epoch of training", ylabel="accuracy; metrics of [P], 0 to 1", ylim=(-0.02, 1.02))
+            axes.set_title(f"addition mod {self.p}: {self.report.metrics.verdict}", loc="left")
+            figure.legend(loc="outside lower center", ncols=4, fontsize=8)
         return figure
 
 

@@ -64,7 +64,7 @@ class PhaseDiagram(Result):
 
         scale = ScalarMappable(Normalize(0, 1), "viridis")
         with drawing() as plt:
-            figure, axes = plt.subplots(figsize=(5.4, 4.0), layout="constrained")
+            figure, axes = plt.subplots(figsize=(5.4, 4.3), layout="constrained")
             for circular, marker, alpha in ((False, "x", 0.35), (True, "o", 1.0)):
                 chosen = [row for row in self.runs if (row["circularity"] >= self.min_circularity) == circular]
                 if not chosen:
@@ -75,7 +75,8 @@ class PhaseDiagram(Result):
                 axes.plot([], [], marker, color="0.4", label=f"circularity {bound} ({len(chosen)} runs)")
             axes.set(xlabel="distance irrelevance", ylabel="gradient symmetricity", xlim=(0, 1.02), ylim=(-0.05, 1.05))
             figure.colorbar(scale, ax=axes, label="attention alpha")
-            axes.legend(fontsize=8, loc="lower left")
+            axes.set_title(self.title, loc="left", fontsize=9)
+            figure.legend(loc="outside lower center", ncols=2, fontsize=8)
         return figure
 
 
