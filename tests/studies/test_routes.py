@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 
 from numsym.errors import InvalidArgumentError
 from numsym.lab.run import Run
@@ -9,7 +10,7 @@ from numsym.probes import residue
 from numsym.results import Mean
 from numsym.studies import routes as study
 from numsym.studies.periods import shares
-from numsym.studies.routes import ROUTES, Route, Routes, task_of
+from numsym.studies.routes import ROUTES, Route, Routes, begin_with, task_of
 from numsym.tasks import AdditionTask
 from numsym.training import AdderTraining
 from numsym.training.adders import Answers
@@ -92,6 +93,8 @@ def test_the_numbers_that_are_cut_have_twice_as_many_digits_as_a_token():
         ({"base": 24}, "base=24 is not allowed: numbers are cut by decimal digits; 10, 100 or 1000"),
         ({"held_out": 1}, "held_out=1 is not allowed"),
         ({"seeds": 0}, "seeds=0 is not allowed"),
+        ({"starts": ("word2vec",)}, "unknown start 'word2vec'"),
+        ({"starts": ("glove",)}, "width=8 is not allowed: it must be at least 50"),
         ({"max_period": 1}, "max_period=1 is not allowed"),
         ({"max_period": 4}, "folds=3 is not allowed with period 4: of 10 numbers a residue has only 2"),
     ],
@@ -121,3 +124,30 @@ def test_the_peaks_are_named():
         10, [Route("one", "gru", "adamw", 0, [last], [(2.5, 3.04)]), Route("left", "gru", "adamw", 0, [last], [])]
     )
     assert [row["period (x median)"] for row in found.tables()["peaks of the spectrum"]] == ["2.5 (3.0)", "none"]
+
+
+def test_which_periods_an_adder_uses_is_told_of_networks_that_pyvene_knows(tmp_path):
+    options = {**SMALL, "optimisers": ("muon",), "seeds": 1, "cuts": ("left",), "trials": 20}
+    run = Run(tmp_path / "run", track=False, quiet=True)
+    (one,) = study(**{**options, "architectures": ("transformer",)}, run=run).runs
+    assert [(spike.period, spike.rank, spike.right.n) for spike in one.spikes] == [(2, 1, 20), (5, 4, 20)]
+    written = json.loads((tmp_path / "run" / "results.json").read_text())
+    found = Routes.from_dict(written)
+    assert found.runs[0].spikes == one.spikes
+    used = found.tables()["the last token of a, turned and ablated"]
+    assert [(row["cut"], row["seed"], row["T"], row["verdict"]) for row in used] == [
+        ("left", 0, spike.period, spike.verdict) for spike in one.spikes
+    ]
+
+
+def test_numbers_can_begin_as_gloves():
+    vectors = torch.randn(10, 6, generator=torch.Generator().manual_seed(0)) + 3
+    model = build_adder("gru", task_of("left", 10, 10), width=8)
+    before = model.get_input_embeddings().weight.detach().clone()
+    begin_with(model, vectors)
+    after = model.get_input_embeddings().weight.detach()
+    centred = vectors - vectors.mean(0)
+    assert torch.allclose(after[:10, :6] / centred, (after[0, 0] / centred[0, 0]).expand(10, 6), atol=1e-5)
+    assert after[:10, :6].std() == pytest.approx(before.std().item(), rel=1e-4)
+    assert torch.equal(after[:, 6:], before[:, 6:])
+    assert torch.equal(after[10:], before[10:])

@@ -5,25 +5,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
-from numsym._pyvene import frozen, intervenable
+from numsym._pyvene import frozen
 from numsym.errors import check_at_least, check_between
 from numsym.figures import COLOURS, drawing, points
-from numsym.interventions.fourier import FourierSubspaceIntervention, waves
-from numsym.models import Site, activations
+from numsym.interventions.fourier import waves
 from numsym.models.adders import build_adder
 from numsym.results import Result, Share
 from numsym.run import NO_RUN, NoRun
+from numsym.studies.adder_bench import Bench, costs_nothing
 from numsym.studies.catalog import study
 from numsym.tasks.addition import AdditionTask
 from numsym.training import AdderTraining, TrainingLog, train_adder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SITE = Site("block_input")
 
 NOTES = """\
 moved: trials in which rotating the subspace of the lowest digit of a by s moves
@@ -185,72 +181,15 @@ def fourier_causal(
     return run.show(FourierCausal(T, log, *found))
 
 
-class Bench:
-    """An adder, trials for it, and what it answers when its lowest digit of a is changed through pyvene.
-
-    Args:
-        model: a Hugging Face model, trained.
-        task: what it does.
-        period: T of the subspaces.
-        trials: how many.
-        seed: of the trials, of the shifts, and of random subspaces.
-    """
-
-    def __init__(self, model: Any, task: AdditionTask, *, period: int, trials: int, seed: int = 0):
-        self.model, self.task, self.period = model, task, period
-        self.generator = torch.Generator().manual_seed(seed + 1)
-        batch = task.sample(trials, generator=self.generator)
-        device = next(model.parameters()).device
-        self.inputs, self.truth = batch.input_ids[:, :-1].to(device), batch.input_ids[:, -1].to(device)
-        self.position = task.digits - 1
-        self.shifts = torch.randint(1, period, (trials,), generator=self.generator).to(device)
-        self.plain = self.answers(None)
-
-    def states(self) -> Float[Tensor, "number hidden"]:
-        """The states of the digits 0..base-1 at the place of the intervention."""
-        rows = self.inputs[:1].repeat(self.task.base, 1)
-        rows[:, self.position] = torch.arange(self.task.base, device=rows.device)
-        return activations(self.model, SITE, rows)[:, self.position]
-
-    @torch.no_grad()
-    def answers(
-        self, intervention: FourierSubspaceIntervention | None, shifts: Sequence[int] | None = None
-    ) -> Int[Tensor, " trial"]:
-        """The last digit of each answer, with an intervention or without."""
-        if intervention is None:
-            return self.model(input_ids=self.inputs)["logits"][:, -1].argmax(-1)
-        subspaces = None if shifts is None else [[[int(shift)] for shift in shifts]]
-        changed = intervenable(self.model, [SITE.representation(intervention)])(
-            base={"input_ids": self.inputs},
-            unit_locations={"base": [[[self.position]] * len(self.inputs)]},
-            subspaces=subspaces,
-        )[1]
-        return changed.logits[:, -1].argmax(-1)
-
-    def moved(self, intervention: FourierSubspaceIntervention) -> Share:
-        """Trials in which rotating by s moves the answer by s mod T."""
-        answers = self.answers(intervention.set_operation("rotate"), self.shifts.tolist())
-        return Share.of((answers - self.plain - self.shifts) % self.period == 0)
-
-    def right_without(self, intervention: FourierSubspaceIntervention) -> Share:
-        """Right answers when the subspace is ablated."""
-        return Share.of(self.answers(intervention.set_operation("ablate")) == self.truth)
-
-    def fitted(self, states: Tensor, **options: Any) -> FourierSubspaceIntervention:
-        """The period's subspace, or some harmonics of it."""
-        numbers = torch.arange(self.task.base, device=states.device)
-        return FourierSubspaceIntervention(period=self.period).fit(states, numbers, **options)
-
-
 def by_rank(bench: Bench, strongest: Sequence[int], random_subspaces: int) -> list[Subspace]:
     """For each number of harmonics: what rotating and ablating does, in the fitted and in random subspaces."""
     states, found = bench.states(), []
     for count in strongest:
         fitted = bench.fitted(states, strongest=count)
         random = [fitted.random(bench.generator) for _ in range(random_subspaces)]
-        moved, right = [bench.moved(one) for one in random], [bench.right_without(one) for one in random]
+        moved, right = [bench.moved(one) for one in random], [bench.right(one) for one in random]
         most = max(moved, key=lambda share: share.value)
-        rotated, ablated = bench.moved(fitted), bench.right_without(fitted)
+        rotated, ablated = bench.moved(fitted), bench.right(fitted)
         shares = rotated, Share.joined(moved), most, ablated, Share.joined(right)
         found.append(Subspace(tuple(fitted.harmonics), fitted.rank, *shares))
     return found
@@ -262,17 +201,14 @@ def by_harmonic(bench: Bench, count: int = 8) -> list[Harmonic]:
     It is idle when ablating it changes the share of right answers by less than two standard errors.
     """
     states, found = bench.states(), []
-    numbers = torch.arange(bench.task.base, device=states.device).to(states.dtype)
+    numbers = torch.arange(bench.task.numbers, device=states.device).to(states.dtype)
     total = float((states - states.mean(dim=0)).square().sum())
     for harmonic in range(1, bench.period // 2 + 1):
         one = bench.fitted(states, harmonics=[harmonic])
         power = float((waves(numbers, bench.period, [harmonic]) @ one.weight).square().sum()) / total
         found.append((power, harmonic, one))
-    before, rows = Share.of(bench.plain == bench.truth), []
+    before, rows = bench.right(), []
     for power, harmonic, one in sorted(found, key=lambda entry: -entry[0])[:count]:
-        after = bench.right_without(one)
-        spread = [share.value * (1 - share.value) for share in (before, after)]
-        error = (sum(spread) / before.n) ** 0.5
-        idle = abs(before.value - after.value) <= 2 * max(error, 1 / before.n)
-        rows.append(Harmonic(harmonic, power, before, after, idle))
+        after = bench.right(one)
+        rows.append(Harmonic(harmonic, power, before, after, costs_nothing(before, after)))
     return rows

@@ -1,0 +1,77 @@
+"""Which spikes of a trained adder are used: the subspace of each period turned and ablated, beside random ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numsym._pyvene import frozen
+from numsym.models.adders import number_rows
+from numsym.results import Share
+from numsym.studies.adder_bench import Bench, costs_nothing
+from numsym.studies.periods import shares
+from numsym.tasks import AdditionTask, WrittenAdditionTask
+
+USED, IDLE, ANY = "used", "idle", "as any subspace"
+
+RANDOM = 5
+"""Random subspaces of the same rank that a period's is held against."""
+
+
+@dataclass(frozen=True)
+class Spike:
+    """What a trained adder does with a period of the last token of a.
+
+    Attributes:
+        period: T.
+        rank: of its subspace.
+        power: the share of the embeddings' power at T and its harmonics.
+        right: held-out trials with every token of the answer right.
+        ablated, random_ablated: the same without the subspace, and without random ones of the same rank.
+        moved, random_moved: trials in which turning it by s moves the answer by s mod T.
+        verdict: "idle" where ablating it costs less than two standard errors, "used" where it costs more than random
+            subspaces do (their intervals lie apart), else "as any subspace".
+    """
+
+    period: int
+    rank: int
+    power: float
+    right: Share
+    ablated: Share
+    random_ablated: Share
+    moved: Share
+    random_moved: Share
+    verdict: str
+
+
+def spikes_of(
+    model: Any, task: AdditionTask | WrittenAdditionTask, periods: Sequence[int], *, trials: int = 500, seed: int = 0
+) -> list[Spike]:
+    """Turn and ablate the subspace of each period at the last token of a, where it enters the first layer.
+
+    Args:
+        model: a trained adder that pyvene knows.
+        task: what it does.
+        periods: each at most half of how many numbers have a token.
+        trials: held-out ones, where pairs are held out.
+        seed: of the trials, the shifts and the random subspaces.
+    """
+    power = shares(number_rows(model, task.numbers), periods)
+    options: dict[str, Any] = {"trials": trials, "seed": seed, "split": "held_out" if task.has_held_out else "all"}
+    found = []
+    with frozen(model):
+        for T in periods:
+            bench = Bench(model, task, period=T, **options)
+            fitted = bench.fitted(bench.states())
+            others = [fitted.random(bench.generator) for _ in range(RANDOM)]
+            right, ablated = bench.right(), bench.right(fitted)
+            random = Share.joined([bench.right(one) for one in others])
+            moved = bench.moved(fitted), Share.joined([bench.moved(one) for one in others])
+            verdict = _verdict(right, ablated, random)
+            found.append(Spike(T, fitted.rank, power[T], right, ablated, random, *moved, verdict))
+    return found
+
+
+def _verdict(right: Share, ablated: Share, random: Share) -> str:
+    if costs_nothing(right, ablated):
+        return IDLE
+    return USED if ablated.high < random.low else ANY
