@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from numsym._pyvene import intervenable
+from numsym._pyvene import intervenable, tabled
 from numsym.interventions.fourier import FourierSubspaceIntervention
 from numsym.models import Site, activations
+from numsym.models.discover import register_model
 from numsym.results import Share
 from numsym.tasks import WrittenAdditionTask
 from numsym.tasks.addition import AdditionTask
@@ -40,6 +41,8 @@ class Bench:
         seed: int = 0,
         split: str = "all",
     ):
+        if not tabled(model):
+            register_model(model)
         self.model, self.task, self.period = model, task, period
         self.generator = torch.Generator().manual_seed(seed + 1)
         batch = task.sample(trials, generator=self.generator, split=split).to(next(model.parameters()).device)
