@@ -77,7 +77,7 @@ def test_the_figure_is_the_course():
     axes = found.figure().axes[0]
     assert len(axes.lines) == 4
     assert list(axes.lines[3].get_ydata()) == [row["circularity"] for row in found.training.records]
-    assert axes.get_title() == found.report.metrics.verdict
+    assert axes.get_title("left") == f"addition mod {found.p}: {found.report.metrics.verdict}"
 
 
 def test_the_command_trains_from_the_recipe(tmp_path, monkeypatch):
