@@ -67,3 +67,21 @@ def test_a_file_of_vectors_is_measured_with_its_ranks_as_control(tmp_path):
     path.write_text("\n".join(f"{n} 1.0 2.0" for n in range(60)))
     with pytest.raises(InvalidArgumentError, match="the same for every number"):
         fourier(source=str(path), max_period=5, folds=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[:9], "periods=5 is not allowed: a period is an integer of 2..4, half of the 9 numbers"),
+        (lambda rows: rows[:30] + rows[31:], "folds=5 is not allowed with period 7: of 30 numbers"),
+        (lambda rows: [*rows[:7], "7 nan nan nan nan", *rows[8:]], "NaN or infinite values in 1 of 60 rows"),
+        (lambda rows: [f"{n} {rows[n % 46].partition(' ')[2]}" for n in range(60)], "only 46 different rows for 60"),
+    ],
+    ids=["few", "missing", "nan", "shared"],
+)
+def test_what_is_wrong_with_a_file_leaves_no_folder(change, message, tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("\n".join(change([f"{n} " + " ".join(map(str, row)) for n, row in enumerate(wave(5).tolist())])))
+    with pytest.raises(InvalidArgumentError, match=message):
+        fourier(source=str(path), max_period=7, folds=5, run=Run(tmp_path / "run", track=False, quiet=True))
+    assert not (tmp_path / "run").exists()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -46,16 +47,15 @@ def tables_of(systems: Mapping[str, Embeddings] | None, source: str | None, numb
     if systems is not None and (source is not None or not systems):
         what = f"source={source!r} is not allowed with systems" if systems else "systems={} is not allowed"
         raise InvalidArgumentError(f"{what}: give embeddings by name, or the source of some, or neither")
+    if source is not None and source not in PACKAGED:
+        # Read at once: what is wrong with it is said before there is a folder.
+        own = _read(read_vectors if is_vectors(source) else _embedded, source, numbers)
+        return {Path(source).name: Table(source, len(own[0]), lambda: own)}
     if systems is None:
-        for name in PACKAGED if source is None else {source} & PACKAGED.keys():
+        chosen = {name: read for name, (_, read) in PACKAGED.items() if source in (None, name)}
+        for name in chosen:
             check_packaged(name)
-        found = {name: read for name, (_, read) in PACKAGED.items() if source in (None, name)}
-        if source is not None and not found:
-            read = read_vectors if is_vectors(source) else _embedded
-            found = {Path(source).name: partial(read, source)}
-        return {
-            name: Table(source or name, numbers or MOST, partial(_read, make, numbers)) for name, make in found.items()
-        }
+        return {name: Table(name, numbers or MOST, partial(_read, read, numbers)) for name, read in chosen.items()}
     made = {}
     for name, given in systems.items():
         table = check_embeddings(given)
@@ -68,10 +68,12 @@ def tables_of(systems: Mapping[str, Embeddings] | None, source: str | None, numb
 
 
 def _read(
-    make: Callable[[int | None], NumberTable], numbers: int | None
+    make: Callable[..., NumberTable], *given: Any
 ) -> tuple[Float[Tensor, "number hidden"], Float[Tensor, "number 1"] | None]:
-    table = make(numbers)
-    count = numbers or min(MOST, len(table.embeddings)) // 10 * 10
+    """The table that `make` gives, in tens where it is not said how many numbers (the last of `given`)."""
+    table, numbers = make(*given), given[-1]
+    there = len(table.embeddings)
+    count = numbers or (min(MOST, there) // 10 * 10 or there)
     frequency = table.frequency
     return check_embeddings(table.embeddings)[:count], None if frequency is None else frequency[:count]
 
