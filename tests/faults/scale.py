@@ -29,7 +29,7 @@ def resident() -> float:
 
 def folders(count: int, root: Path) -> None:
     """One real run, copied under other seeds and widths: what `collect` reads of each."""
-    from campaign import configuration, run
+    from small import configuration, run
 
     config = configuration("align")
     run(config, root / "real")

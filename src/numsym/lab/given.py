@@ -15,7 +15,7 @@ from numsym.alignment.engines.cross import Side
 from numsym.alignment.functions import ALIGNMENTS
 from numsym.alignment.pairs import Positions
 from numsym.checked import checked
-from numsym.errors import InvalidArgumentError, check_name
+from numsym.errors import InvalidArgumentError, NumsymError, check_name
 from numsym.interventions import load_config
 from numsym.models import build, read_model
 from numsym.models.load import check_device
@@ -310,6 +310,8 @@ def _rebuilt(hint: Any, value: Any) -> Any:
     """As the study takes it; what is nothing of the kind is left to the study to refuse."""
     try:
         return rebuilt(hint, value)
+    except NumsymError:  # a setting's own, which says what is wrong with it
+        raise
     except (AttributeError, TypeError, ValueError):
         return value
 
