@@ -4,7 +4,6 @@ python tests/faults/scale.py --folders 10000 --alignments 50
 """
 
 import argparse
-import json
 import resource
 import shutil
 import tempfile
@@ -38,7 +37,7 @@ def folders(count: int, root: Path) -> None:
         folder = root / "runs" / f"{index:05d}"
         folder.mkdir(parents=True)
         read["seed"], read["tasks"]["model"]["hidden_size"] = index % 100, 8 + index // 100
-        (folder / "config.yaml").write_text(json.dumps(read))
+        (folder / "config.yaml").write_text(yaml.safe_dump(read, sort_keys=False))
         for name in ("results.json", "versions.json", "started.json", "table.csv"):
             shutil.copy(root / "real" / name, folder / name)
 
@@ -65,7 +64,7 @@ def main() -> None:
         root = Path(scratch)
         folders(given.folders, root)
         before, start = peak(), time.perf_counter()
-        table = gathered(find([root / "runs"]))
+        table = gathered(find([root / "runs"], whole=False))
         seconds = time.perf_counter() - start
     assert len(table.means) == given.folders // 100
     print(f"collect over {given.folders} run folders: {seconds:.1f} s, {peak() - before:.0f} MB more")

@@ -1,7 +1,9 @@
 import pytest
+import yaml
 
 from numsym.errors import InvalidArgumentError
 from numsym.studies.collect import Run, find, gathered
+from numsym.studies.collect.folders import flattened
 
 
 def test_only_runs_are_found(finished, sweep):
@@ -31,3 +33,42 @@ def test_a_finished_run_that_lost_its_configuration_is_a_row_that_says_so(sweep)
     assert [(row["status"], row["reason"]) for row in rows] == [
         ("unreadable", "no config.yaml: what was asked is not known")
     ]
+
+
+WRITTEN = """---
+# what was asked
+seed: 3
+folder: a
+list:
+- 1
+- {a: 1}
+text: "a long one
+  that goes on"
+block: |
+  x: 1
+
+  y: 2
+nested:
+
+  inner: {deep: [1, 2], none: null}
+"quoted key": yes
+empty: {}
+"""
+
+
+@pytest.mark.parametrize(
+    "text", [WRITTEN, '{"seed": 3, "nested": {"a": 1}}', "base: &a {x: 1}\nother: *a\n", "seed: 1\r\nx:\r\n- 2\r\n", ""]
+)
+def test_a_configuration_that_is_read_entry_by_entry_is_what_it_is_as_a_whole(text, tmp_path):
+    (tmp_path / "config.yaml").write_bytes(text.encode())
+    whole = yaml.safe_load(text) or {}
+    assert Run.read(tmp_path).config == flattened({name: of for name, of in whole.items() if name != "folder"})
+
+
+def test_many_runs_hold_what_is_the_same_once(sweep):
+    for whole in (True, False):
+        runs = find([sweep], whole=whole)
+        assert len({id(run.config["tasks.name"]) for run in runs}) <= 2  # of two tasks' entries
+        assert len({id(run.versions) for run in runs}) == 1
+        assert [bool(run.results) for run in runs] == [whole] * 6
+    assert gathered(find([sweep])).to_dict() == gathered(find([sweep], whole=False)).to_dict()

@@ -26,5 +26,5 @@ def collect(
         allow_mixed: whether different configurations or versions may stand in one mean.
         run: where the table is kept and shown.
     """
-    found = gathered(find(runs), by=by, allow_mixed=allow_mixed)
+    found = gathered(find(runs, whole=False), by=by, allow_mixed=allow_mixed)
     return run.show(run.keep("table", lambda: found, Table.load))

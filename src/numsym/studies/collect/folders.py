@@ -1,8 +1,12 @@
 """Run folders as they are found and read."""
 
+import json
 import os
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +20,13 @@ STARTED, SEED = "started.json", "seed"
 NOT_COMPARED = (SEED, "folder", "wandb")
 """Parts of a configuration that the numbers of a run do not depend on, and the seed."""
 
-
-Row = dict[str, Any]
-
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one in C is some ten times faster."""
+
+ENTRY = re.compile(r"^(?=[^\s\-#])", re.MULTILINE)
+"""Where an entry of a configuration begins: what belongs to it is indented, or begins with the dash of a list."""
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,9 @@ class Run:
         reason: why there are no results; empty for a finished run.
         config: the configuration by dotted name ("search.max_steps"), lists and empty mappings as they are.
         versions: of the packages, by name; empty where the folder does not say.
-        results: what `results.json` holds; empty if there is none.
+        results: what `results.json` holds; empty if there is none, or if its rows alone were kept.
         machine: threads, processor and BLAS; empty where the folder does not say.
+        measured: the rows of the results, where they alone were kept.
     """
 
     folder: Path
@@ -44,19 +51,20 @@ class Run:
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    measured: list[Row] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
         """Read a folder that a run or a sweep made; a file that cannot be read is the reason why it has no results."""
         failure = read_json(folder / FAILURE) if (folder / FAILURE).exists() else None
-        config = failure["config"] if failure else {}
+        flat = _compared(failure["config"]) if failure else {}
         if (folder / CONFIG).exists():
-            config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), Loader=LOADER)
-        known = read_json(folder / VERSIONS) if (folder / VERSIONS).exists() else {}
-        flat = flattened({name: value for name, value in config.items() if name not in NOT_COMPARED[1:]})
+            flat = _configuration((folder / CONFIG).read_text(encoding="utf-8"))
+        known = _facts((folder / VERSIONS).read_text(encoding="utf-8")) if (folder / VERSIONS).exists() else {}
         if (folder / RESULTS).exists():
             try:
-                machine = dict(read_json(folder / STARTED)).get("machine", {}) if (folder / STARTED).exists() else {}
+                began = read_json(folder / STARTED) if (folder / STARTED).exists() else {}
+                machine = _facts(json.dumps(dict(began).get("machine", {})))
                 return cls(folder, "finished", "", flat, known, dict(read_json(folder / RESULTS)), machine)
             except (ValueError, TypeError) as error:
                 return cls(folder, "unreadable", f"{RESULTS} cannot be read: {error}", flat, known)
@@ -66,6 +74,8 @@ class Run:
 
     def rows(self) -> list[Row]:
         """What was measured: a row an alignment, or one row of all plain numbers where there are no alignments."""
+        if self.measured is not None:
+            return self.measured
         training = self.results.get("training", {})
         evaluation, log = training.get("evaluation", {}), training.get("log", {})
         trained = {
@@ -78,8 +88,12 @@ class Run:
         return [{name: value for name, value in flattened(self.results).items() if _is_number(value)}]
 
 
-def find(roots: Iterable[str | os.PathLike]) -> list[Run]:
+def find(roots: Iterable[str | os.PathLike], *, whole: bool = True) -> list[Run]:
     """All run folders at or below `roots`, by path, but those of experiments that read other runs (such as this one).
+
+    Args:
+        roots: folders.
+        whole: whether all that the runs found is kept, or the rows of a table alone: of many runs it is much.
 
     Raises:
         InvalidArgumentError: a root is not there, or none of them holds a run.
@@ -95,8 +109,9 @@ def find(roots: Iterable[str | os.PathLike]) -> list[Run]:
             inside[:] = [name for name in inside if not name.startswith(".")]
     if not folders:
         raise InvalidArgumentError(f"runs={[str(root) for root in paths]} hold no run folder: run some first")
-    read = [_with_config(Run.read(folder)) for folder in sorted(folders)]
-    return [run for run in read if "experiment.runs" not in run.config]
+    read = (_with_config(Run.read(folder)) for folder in sorted(folders))
+    kept = (run if whole else replace(run, measured=run.rows(), results={}) for run in read)
+    return [run for run in kept if "experiment.runs" not in run.config]
 
 
 def _with_config(run: Run) -> Run:
@@ -104,6 +119,27 @@ def _with_config(run: Run) -> Run:
     if run.status != "finished" or run.config:
         return run
     return replace(run, status="unreadable", reason=f"no {CONFIG}: what was asked is not known", results={})
+
+
+def _configuration(text: str) -> Row:
+    """A configuration by dotted name. Entries that are the same in many runs are read once, and lie there once."""
+    if text.lstrip()[:1] in ("{", "[") or "&" in text:  # in one line, or with anchors: not to be parted
+        return _compared(yaml.load(text, Loader=LOADER))
+    return {name: value for entry in ENTRY.split(text) for name, value in _entry(entry).items()}
+
+
+@lru_cache(maxsize=4096)
+def _entry(text: str) -> Row:
+    return _compared(yaml.load(text, Loader=LOADER) or {})
+
+
+@lru_cache(maxsize=4096)
+def _facts(text: str) -> dict[str, Any]:
+    return dict(json.loads(text))
+
+
+def _compared(config: Mapping[str, Any]) -> Row:
+    return flattened({name: value for name, value in config.items() if name not in NOT_COMPARED[1:]})
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> Row:
@@ -119,9 +155,9 @@ def _aligned(plain: Mapping[str, Any]) -> Row:
     """One alignment of `results.json` as a row."""
     share = {"iia": plain["test"], "heldout_iia": plain["held_out"]}
     return {
-        "program": plain["program"],
-        "variable": ", ".join(plain["variables"]),
-        "function": plain["alignment"],
+        "program": sys.intern(plain["program"]),
+        "variable": sys.intern(", ".join(plain["variables"])),
+        "function": sys.intern(plain["alignment"]),
         "k": plain["subspace_dim"],
         **{name: None if value is None else value["iia"]["value"] for name, value in share.items()},
         "iia_of_changed": (plain["test"].get("changed") or {}).get("value"),

@@ -119,4 +119,4 @@ def _mean(rows: Sequence[Row]) -> Row:
 def _completed(rows: list[Row]) -> list[Row]:
     """With the same keys in every row."""
     names = list({name: None for row in rows for name in row})
-    return [{name: row.get(name) for name in names} for row in rows]
+    return [row if list(row) == names else {name: row.get(name) for name in names} for row in rows]
