@@ -18,6 +18,8 @@ def test_numbers_stand_to_the_right_and_words_to_the_left():
     assert '<th scope="col" class="number">iia</th>' in made
     assert '<td class="number">98.0 [97.0, 99.0]</td>' in made
     assert "<caption>numbers</caption>" in made
+    several = html.table([{"phi": "9.06e-05", "peaks": "20 (8.0), 33.3 (4.5)"}], "a number, and several")
+    assert '<td class="number">9.06e-05</td><td>20 (8.0), 33.3 (4.5)</td>' in several
     assert html.table([], "nothing") == ""
 
 

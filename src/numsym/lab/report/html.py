@@ -1,6 +1,7 @@
 """Pieces of a page as HTML text: everything that comes from a run is escaped here, and nowhere else."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -42,7 +43,9 @@ def table(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
 
 
 def _number(cell: str) -> bool:
-    return not any(map(str.isalpha, cell))
+    """One number, perhaps with its interval or its exponent; several are words."""
+    bare = re.sub(r"\[[^\]]*\]|(?<=\d)e[+-]?\d+", "", cell)
+    return not any(map(str.isalpha, bare)) and "," not in bare
 
 
 def _side(words: bool) -> dict[str, str]:
