@@ -171,7 +171,7 @@ def test_each_direction_is_a_row_and_those_within_a_network_are_hollow():
     ]
     assert ("v", 0.3, 1) in drawn
     assert sum(mark == "|" for mark, _, _ in drawn) >= 4
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"floor", "untrained"}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"floor", "untrained", "within one"}
     plt.close(figure)
     assert [(row["direction"], row["untrained"]) for row in found.rows()][:2] == [("a->a", None), ("b->a", share(0.3))]
     assert len(repr(found).splitlines()) == 6

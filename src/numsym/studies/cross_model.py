@@ -188,6 +188,9 @@ class CrossModel(Result):
             for control, mark in MARKS.items():
                 if any(control in one.controls for one in self.across):
                     axes.plot([], [], mark, color="grey", markersize=5, markerfacecolor="none", label=control)
+            axes.plot([], [], "o", color="grey", markersize=5, markerfacecolor="white", label="within one")
+            said = ", ".join(dict.fromkeys(one.variable for one in self.across))
+            axes.set_title(f"{said}, exchanged between networks: a colour for each two", loc="left", fontsize=9)
             names = [direction.replace("->", " \N{RIGHTWARDS ARROW} ") for *_, direction in rows]
             axes.set_yticks(range(len(rows)), names)
             axes.set(xlim=(-0.03, 1.03), ylim=(len(rows) - 0.5, -0.5), xlabel="IIA (all tokens of the trial)")
