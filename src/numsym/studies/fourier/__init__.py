@@ -82,7 +82,9 @@ class Fourier(Result):
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Those of each system; of layers, one of them all."""
         if self.layered:
-            return {f"hidden states, numbers 0..{self._first.numbers - 1}: kappa x 100": by_layer(self.systems)}
+            return {
+                f"hidden states at the last token of 0..{self._first.numbers - 1}: kappa x 100": by_layer(self.systems)
+            }
         return {title: rows for system in self.systems.values() for title, rows in system.tables().items()}
 
     @property
@@ -109,7 +111,7 @@ def fourier(
     max_period: int = 10,
     source: str | None = None,
     where: str = "embeddings",
-    template: str = "{n}",
+    template: str = "The number {n}",
     layers: tuple[int, ...] = (),
     seed: int = 0,
     run: NoRun = NO_RUN,
@@ -130,7 +132,8 @@ def fourier(
             a package: "all-MiniLM-L6-v2", "GloVe 6B" (the extra `demo`), "SmolLM2-135M-Instruct" (the extra `llm`).
         where: "embeddings", or "states": what the language model `source` holds after its layers at a number's last
             token in a prompt; numbers of several tokens are fine there.
-        template: of "states": the prompt; `{n}` is where the number stands.
+        template: of "states": the prompt; `{n}` is where the number stands, best not at the start: a model's first
+            position is like no other.
         layers: of "states": after which, from 0; all if none is named.
         seed: of the folds and of the shuffles.
         run: where the systems are kept and the result is shown.

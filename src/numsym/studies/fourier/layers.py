@@ -35,8 +35,9 @@ def draw(systems: Mapping[str, System], title: str) -> "Figure":
         shown = [T for T in (2, 5, 10, 3) if T in kappas]
         for T, values in kappas.items():
             colour = COLOURS[shown.index(T)] if T in shown else "0.6"
-            label = f"T = {T}" if T in shown else None
+            label = f"T = {T}" if T in shown else "other T"
             axes.plot(layers, values, "o-", markersize=3, linewidth=1.2, color=colour, label=label)
         axes.set(xlabel="after layer", ylabel="kappa x 100", title=title)
-        figure.legend(loc="outside right center", fontsize=8)
+        named = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))  # each once
+        figure.legend(named.values(), named.keys(), loc="outside right center", fontsize=8)
     return figure

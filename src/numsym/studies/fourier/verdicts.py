@@ -22,7 +22,7 @@ class Period:
     """What is known of a period besides its probe.
 
     Attributes:
-        spike: how far it stands out of the spectrum around it (`Spectrum.spike`).
+        spike: how far it stands out of the spectrum around it (`Spectrum.spike`), each dimension scaled to variance 1.
         shuffled_spikes: the same after each of some shuffles of the numbers.
         fisher, lower, upper: the Fisher discriminant of n mod T, between the bounds of Theorem 1, in the leading N / 10
             principal components.
@@ -57,7 +57,10 @@ def periods_of(
         seed: of the shuffles.
     """
     generator = torch.Generator().manual_seed(seed)
-    own, draws = spectrum(embeddings), [spectrum(shuffled(embeddings, generator)) for _ in range(DRAWS)]
+    # As for the probe: a dimension of a hundred times the others' size, as hidden states have some, would be all of it.
+    spread = embeddings.std(dim=0)
+    even = (embeddings - embeddings.mean(dim=0)) / torch.where(spread > 0, spread, 1.0)
+    own, draws = spectrum(even), [spectrum(shuffled(even, generator)) for _ in range(DRAWS)]
     # With as many dimensions as numbers any residues are apart, those of shuffled numbers too.
     few, *rest = (leading(rows, max(1, len(rows) // 10)) for rows in (embeddings, *controls.values()))
     found = {}
