@@ -1,4 +1,6 @@
+import errno
 import os
+import resource
 
 import pytest
 import torch
@@ -20,6 +22,21 @@ def test_a_failure_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "result") as folder:
         (folder / "a.txt").write_text("a")
         raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_disk_refuses_is_its_error_whoever_writes(tmp_path):
+    """A process whose files may have a kilobyte: safetensors says so in words."""
+    if (process := os.fork()) == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        try:
+            with new_folder(tmp_path / "result") as folder:
+                save_file({"x": torch.zeros(1000)}, folder / "a.safetensors")
+        except OSError as error:
+            os._exit(error.errno)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == errno.EFBIG
     assert os.listdir(tmp_path) == []
 
 

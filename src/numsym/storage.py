@@ -28,6 +28,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
         RunFolderError: `path` exists already, now or when the block ends.
+        OSError: the disk has no room.
     """
     path = Path(path)
     _refuse_existing(path)
@@ -41,6 +42,10 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
             _to_disk(made)
         os.rename(temporary, path)
         _to_disk(path.parent)
+    except Exception as error:  # safetensors says what the disk refused in words alone
+        if said := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(said[1]), os.strerror(int(said[1])), str(path)) from error
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

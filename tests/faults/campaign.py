@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from damage import damages
+from disk import disks
 from hostile import executions, tracking
 from kills import Trial, operation_kills, random_kills
 from small import STUDIES, SWEEP
@@ -37,6 +38,7 @@ def shared(kills: int) -> dict[str, int]:
 def rows(shares: dict[str, int], operations: int, seed: int) -> dict[str, Row]:
     """Everything that is tried, by name."""
     made: dict[str, Row] = {"executions": executions, "tracking": tracking, "damage": partial(damages, "align")}
+    made["disk"] = disks
     made |= {row: partial(random_kills, row.partition(":")[0], share, seed) for row, share in shares.items()}
     made |= {f"{one}:operations": partial(operation_kills, one, operations) for one in (SWEEP, *STUDIES)}
     return made

@@ -109,14 +109,16 @@ def forked(work: Callable[[], None], seconds: float = 300) -> int:
     if pid == 0:
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
+        code = 1
         try:
             work()
+            code = 0
         except SystemExit as error:
-            os._exit(error.code if isinstance(error.code, int) else 0)
+            code = error.code if isinstance(error.code, int) else 0
         except BaseException:
             traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
+        finally:
+            os._exit(code)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found, status = os.waitpid(pid, os.WNOHANG)
