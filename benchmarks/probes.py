@@ -1,6 +1,7 @@
-"""The batched mod-T probe against scikit-learn, fit by fit: same folds, same penalty, same two threads.
+"""The batched mod-T probe against scikit-learn, fit by fit: same folds, same penalty, as many threads.
 
-`python -m benchmarks.probes` prints the ratio of the two times, measured in one run, and writes `results/probes.json`.
+`python -m benchmarks.probes` prints the ratio of the two times, measured in one run, and writes `results/probes.json`. For
+one thread, set `OMP_NUM_THREADS=1` too: scikit-learn's linear algebra looks at nothing else.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def scikit_learn(embeddings: torch.Tensor, fold: torch.Tensor, C: float) -> dict
     return kappa
 
 
-def measure(C: float) -> dict:
+def measure(C: float, threads: int) -> dict:
     """Time both on the same embeddings, the batched probe three times (its median counts)."""
     embeddings = planted()
     residue(embeddings[:200], range(2, 4), FOLDS, C=C)  # threads and libraries are started before the clock
@@ -64,7 +65,7 @@ def measure(C: float) -> dict:
         "numbers": NUMBERS,
         "width": WIDTH,
         "folds": FOLDS,
-        "threads": THREADS,
+        "threads": threads,
         "seconds": statistics.median(times),
         "scikit_learn_seconds": reference,
         "ratio": reference / statistics.median(times),
@@ -80,13 +81,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "probes.json")
     parser.add_argument("--penalties", type=float, nargs="+", default=[0.01, 1.0], help="the C to compare at")
+    parser.add_argument("--threads", type=int, default=THREADS, help="of PyTorch")
     arguments = parser.parse_args()
     arguments.output.parent.mkdir(exist_ok=True)
-    torch.set_num_threads(THREADS)
-    print(f"mod-T probe, T = 2..10, {FOLDS} folds, N = {NUMBERS}, d = {WIDTH}, {THREADS} threads", flush=True)
+    torch.set_num_threads(arguments.threads)
+    print(f"mod-T probe, T = 2..10, {FOLDS} folds, N = {NUMBERS}, d = {WIDTH}, {arguments.threads} threads", flush=True)
     rows = []
     for C in arguments.penalties:
-        rows.append(row := measure(C))
+        rows.append(row := measure(C, arguments.threads))
         print(
             f"C = {C:<5g} numsym {row['seconds']:.2f} s   scikit-learn {row['scikit_learn_seconds']:.2f} s   "
             f"ratio {row['ratio']:.1f}   largest kappa difference {row['largest_kappa_difference']:.2f}",
