@@ -1,7 +1,7 @@
 """The batched mod-T probe against scikit-learn, fit by fit: same folds, same penalty, as many threads.
 
-`python -m benchmarks.probes` prints the ratio of the two times, measured in one run, and writes `results/probes.json`. For
-one thread, set `OMP_NUM_THREADS=1` too: scikit-learn's linear algebra looks at nothing else.
+`python -m benchmarks.probes` prints the ratio of the two times, measured in one run, and writes `results/probes.json`.
+For one thread, set `OMP_NUM_THREADS=1` too: scikit-learn's linear algebra looks at nothing else.
 """
 
 import argparse
