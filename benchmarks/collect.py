@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.timing import report
-from numsym.lab.run import CONFIG, RESULTS, VERSIONS, versions
+from numsym.lab.folder import CONFIG, RESULTS, VERSIONS, versions
 from numsym.studies.collect import find, gathered
 
 SHARE = {"value": 0.9, "low": 0.88, "high": 0.92, "n": 1000}

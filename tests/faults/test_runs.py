@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from numsym.lab.run import Run, finished
+from numsym.lab.folder import finished
+from numsym.lab.run import Run
 from numsym.results import Result
 from numsym.shares import Share
 from numsym.storage import damaged, read_json
@@ -55,7 +56,7 @@ def check_whole(folder, whole, found):
 
 
 def warnings(caplog):
-    return [one.getMessage() for one in caplog.records if one.name == "numsym.lab.run"]
+    return [one.getMessage() for one in caplog.records if one.name in ("numsym.lab.run", "numsym.lab.folder")]
 
 
 def flipped(content):

@@ -1,7 +1,6 @@
 """A run folder as a study's memory: what is kept, what is refused, and what two starts of the same make."""
 
 import dataclasses
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from numsym.errors import RunFolderError
-from numsym.lab.run import Run, finished, versions
+from numsym.lab.folder import finished, versions
+from numsym.lab.run import Run
 from numsym.results import Result
 from numsym.shares import Share
 from numsym.storage import read_json, write_json
@@ -139,29 +139,19 @@ def test_nothing_is_made_before_there_is_something_to_keep(tmp_path):
 
 def test_what_a_killed_process_left_half_written_is_no_obstacle(tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".config.yaml.ab12_x7z").write_text("seed")
-    (tmp_path / "run" / ".one.q1w2e3r4").mkdir()
+    (tmp_path / "run" / ".config.yaml.numsym-unfinished-ab12_x7z").write_text("seed")
+    (tmp_path / "run" / ".one.numsym-unfinished-q1w2e3r4").mkdir()
     write_json(tmp_path / "run" / "versions.json", versions())
     assert study(place(tmp_path)).share.value == 0.75
-    assert not {".config.yaml.ab12_x7z", ".one.q1w2e3r4"} & set(os.listdir(tmp_path / "run"))
+    assert not {".config.yaml.numsym-unfinished-ab12_x7z", ".one.numsym-unfinished-q1w2e3r4"} & set(
+        os.listdir(tmp_path / "run")
+    )
 
 
 def test_a_run_of_the_library_needs_no_configuration(tmp_path):
     study(place(tmp_path, None))
     assert not (tmp_path / "run" / "config.yaml").exists()
     assert study(place(tmp_path, None)).share.value == 0.75
-
-
-def test_finished_is_this_run_and_no_other(tmp_path):
-    assert not finished(tmp_path / "run", CONFIG)
-    run = place(tmp_path)
-    run.open()
-    assert not finished(tmp_path / "run", CONFIG)
-    run.close()
-    study(place(tmp_path))
-    assert finished(tmp_path / "run", {**CONFIG, "folder": "b"})
-    with pytest.raises(RunFolderError, match="another configuration"):
-        finished(tmp_path / "run", {**CONFIG, "seed": 2})
 
 
 def test_a_curve_that_is_tracked_has_the_name_of_its_part(tmp_path, monkeypatch):
@@ -204,26 +194,10 @@ def test_a_tracked_run_is_told_to_wandb(tmp_path, monkeypatch):
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
 
 
-def test_a_result_of_another_configuration_is_no_result(tmp_path, caplog):
-    study(place(tmp_path))
-    results = tmp_path / "run" / "results.json"
-    read = json.loads(results.read_text())
-    assert read["configuration"] == hashlib.sha256((tmp_path / "run" / "config.yaml").read_bytes()).hexdigest()
-    results.write_text(json.dumps({**read, "configuration": "0" * 64}))
-    assert not finished(tmp_path / "run", CONFIG)
-    assert "is damaged (it is not of config.yaml)" in caplog.text
-
-
 def test_what_a_killed_run_had_not_finished_is_gone_when_it_goes_on(tmp_path):
-    (tmp_path / "run" / ".one.abcd1234").mkdir(parents=True)
+    (tmp_path / "run" / ".one.numsym-unfinished-abcd1234").mkdir(parents=True)
     study(place(tmp_path))
-    assert not (tmp_path / "run" / ".one.abcd1234").exists()
-
-
-def test_a_file_on_the_way_to_the_folder_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match=r"is not allowed: .*/file is a file; give a new folder"):
-        Run(tmp_path / "file" / "run", track=False).open()
+    assert not (tmp_path / "run" / ".one.numsym-unfinished-abcd1234").exists()
 
 
 @pytest.mark.parametrize(("study", "heading"), [("graded", "graded, parity"), ("routes", "routes")])

@@ -18,7 +18,7 @@ from rich.markup import escape
 from numsym import recipes
 from numsym.errors import NumsymError
 from numsym.lab import display, sweeps
-from numsym.lab.run import finished
+from numsym.lab.folder import finished
 from numsym.lab.runner import run_study
 
 

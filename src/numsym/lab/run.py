@@ -15,23 +15,35 @@ that was killed had not finished writing.
 | `failure.json` | why the last start of it ended without |
 """
 
-import hashlib
 import json
 import logging
 import os
-import platform
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 from numsym.errors import RunFolderError
 from numsym.lab import display, started
+from numsym.lab.folder import (
+    ASKED,
+    CONFIG,
+    FAILURE,
+    HASH,
+    METRICS,
+    RESULTS,
+    STARTED,
+    TABLE,
+    VERSIONS,
+    check,
+    gather,
+    hash_in,
+    text,
+    versions,
+    whole,
+)
 from numsym.lab.lock import Lock
 from numsym.lab.report import page
-from numsym.lab.report.told import STARTED
 from numsym.lab.tracking import Tracker
 from numsym.results import Result, plain
 from numsym.run import Asked, NoRun, Stage
@@ -50,61 +62,6 @@ from numsym.studies.catalog import of_recipe
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-CONFIG, RESULTS, METRICS = "config.yaml", "results.json", "metrics.jsonl"
-VERSIONS, FAILURE, ASKED, TABLE = "versions.json", "failure.json", "asked.json", "table.csv"
-OWN = (VERSIONS, FAILURE, STARTED, "wandb")
-HASH = "configuration"
-"""In `results.json`: the SHA-256 of `config.yaml`."""
-
-
-def versions() -> dict[str, str]:
-    """The versions that a run's numbers may depend on."""
-    packages = {name: version(name) for name in ("numsym", "torch", "pyvene", "transformers")}
-    return {**packages, "python": platform.python_version()}
-
-
-def finished(path: str | Path, config: Mapping[str, Any]) -> bool:
-    """Whether a folder holds this run, finished.
-
-    Raises:
-        RunFolderError: it holds a finished run with another configuration.
-    """
-    path = Path(path)
-    if not (path / RESULTS).exists():
-        return False
-    _check_same(path, config)
-    return _whole(path)
-
-
-def _whole(path: Path) -> bool:
-    """Whether a run's results are there. What is there and cannot be read is named and set aside, to be made again."""
-    there = path / RESULTS
-    if not there.exists():
-        return False
-    try:
-        read = read_json(there)
-        if "study" in read and read.get(HASH, _hash_in(path)) == _hash_in(path):
-            return True
-        said = f"it is not of {CONFIG}" if "study" in read else "it names no study"
-    except (ValueError, TypeError, IsADirectoryError) as error:
-        said = str(error)
-    logger.warning("%s is damaged (%s): set aside as %s, and made again", there, said, set_aside(there).name)
-    return False
-
-
-def _hash_in(path: Path) -> str | None:
-    there = path / CONFIG
-    return hashlib.sha256(there.read_bytes()).hexdigest() if there.is_file() else None
-
-
-def write_failure(path: str | Path, config: Mapping[str, Any], error: Exception) -> None:
-    """Write `failure.json`: why a run ended without results. The next start of the run takes it away."""
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    content = {"error": type(error).__name__, "message": str(error), "traceback": lines[-20:], "config": dict(config)}
-    write_json(path / FAILURE, content)
 
 
 class Run(NoRun):
@@ -162,7 +119,7 @@ class Run(NoRun):
         root = self._root
         if root._open:
             return
-        root._check()
+        check(root.path, root.config)
         root.path.mkdir(parents=True, exist_ok=True)
         root._closing.enter_context(Lock(root.path))
         root._open = True
@@ -172,7 +129,7 @@ class Run(NoRun):
         if not (root.path / STARTED).exists():
             write_json(root.path / STARTED, started.facts(by_command=root.config is not None))
         if root.config is not None and not (root.path / CONFIG).exists():
-            write_text(root.path / CONFIG, _text(root.config))
+            write_text(root.path / CONFIG, text(root.config))
         (root.path / FAILURE).unlink(missing_ok=True)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -183,38 +140,6 @@ class Run(NoRun):
             tracker.finish(failed=error is not None)
         root._closing.close()
         root._open = False
-
-    def _check(self) -> None:
-        file = next((one for one in (self.path, *self.path.parents) if one.exists() and not one.is_dir()), None)
-        if file is not None:
-            raise RunFolderError(f"folder={str(self.path)!r} is not allowed: {file} is a file; give a new folder")
-        if not self.path.exists():
-            return
-        there = {p.name for p in self.path.iterdir() if p.name[0] != "."}
-        if CONFIG in there or (self.config is not None and there - set(OWN)):
-            if self.config is None:
-                raise RunFolderError(
-                    f"folder={str(self.path)!r} holds a run of the command ({CONFIG}): give a new folder, or go on "
-                    "with it by the command"
-                )
-            if CONFIG not in there:
-                others = min(there - set(OWN))
-                raise RunFolderError(
-                    f"folder={str(self.path)!r} holds something else than a run ({others}): give a new or empty folder"
-                )
-            _check_same(self.path, self.config)
-        elif there and VERSIONS not in there and there - set(OWN):
-            raise RunFolderError(
-                f"folder={str(self.path)!r} holds something else than a run ({min(there)}): give a new or empty folder"
-            )
-        begun = read_json(self.path / VERSIONS) if VERSIONS in there else {}
-        here = versions()
-        changed = [f"{name} {begun[name]}" for name in begun if begun[name] != here.get(name)]
-        if changed:
-            raise RunFolderError(
-                f"folder={str(self.path)!r} holds a run begun with {', '.join(changed)}: give a new folder, or go on "
-                "with those versions"
-            )
 
     @property
     def tracker(self) -> Tracker:
@@ -263,7 +188,7 @@ class Run(NoRun):
                 found[name] = load(self / name)
         missing = [name for name in names if name not in found]
         if found and not (self.path / RESULTS).exists():
-            self._gather()  # a run that was stopped behind a part may not have its course yet
+            gather(self._root.path)  # a run that was stopped behind a part may not have its course yet
         for name, value in (make(missing) if missing else {}).items():
             with new_folder(self / name) as folder:
                 (save or _write)(value, folder)
@@ -275,7 +200,7 @@ class Run(NoRun):
                     write_text(folder / METRICS, "".join(lines))
                 write_checksums(folder)
             found[name] = value
-            self._gather()
+            gather(self._root.path)
             self.tracker.artifact(self / name, name=(self._prefix + name).replace("/", "."), kind="part")
         return {name: found[name] for name in names}
 
@@ -288,14 +213,6 @@ class Run(NoRun):
             raise RunFolderError(
                 f"folder={str(self / name)!r} was made with {said}: give a new folder, or ask for the same to go on"
             )
-
-    def _gather(self) -> None:
-        """`metrics.jsonl`, anew from the parts: no part's course is ever there twice, or missing."""
-        root = self._root.path
-        found = [path for path in root.rglob(METRICS) if path.parent != root and "wandb" not in path.parts]
-        found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts)]
-        found.sort(key=lambda path: (path.stat().st_mtime_ns, str(path)))
-        write_text(root / METRICS, "".join(path.read_text(encoding="utf-8") for path in found))
 
     @contextmanager
     def stage(self, title: str, steps: int) -> Iterator[Stage]:
@@ -322,7 +239,7 @@ class Run(NoRun):
         self.open()
         if self._prefix:
             return result
-        if not _whole(self.path):
+        if not whole(self.path):
             self._write(result, about)
         if not self.quiet:
             display.show(result)
@@ -344,7 +261,7 @@ class Run(NoRun):
             write_text(self.path / TABLE, result.to_frame().to_csv(index=False))
         training = self.path / "model" / "training.json"
         trained = {"training": read_json(training)} if training.exists() else {}
-        config = {HASH: _hash_in(self.path)} if self.config is not None else {}
+        config = {HASH: hash_in(self.path)} if self.config is not None else {}
         said = {"study": type(result).name, **config, **trained, **plain({**self._notes, **about}), **result.to_dict()}
         try:
             page.write_of(self.path, result, said, {f"{name}.png": name.replace("_", " ") for name in figures})
@@ -375,18 +292,3 @@ class _Tracked(Stage):
 
 def _write(value: Any, folder: Path) -> None:
     value.write(folder)
-
-
-def _text(config: Mapping[str, Any]) -> str:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_yaml(OmegaConf.create({k: v for k, v in config.items() if k != "folder"}))
-
-
-def _check_same(path: Path, config: Mapping[str, Any]) -> None:
-    there = path / CONFIG
-    if not there.exists() or there.read_text(encoding="utf-8") != _text(config):
-        raise RunFolderError(
-            f"folder={str(path)!r} holds a run with another configuration ({there}): give a new folder, or the "
-            "same configuration to go on"
-        )

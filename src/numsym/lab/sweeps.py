@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from numsym.errors import NumsymError, RunFolderError
-from numsym.lab.run import finished, write_failure
+from numsym.lab.folder import finished, write_failure
 
 logger = logging.getLogger(__name__)
 

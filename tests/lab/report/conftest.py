@@ -28,7 +28,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def failed(tmp_path):
     """A run that failed, of another task, with a message that is no HTML."""
-    from numsym.lab.run import write_failure
+    from numsym.lab.folder import write_failure
 
     try:
         raise ValueError("counts <b> & held_out")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from numsym.lab.run import write_failure
+from numsym.lab.folder import write_failure
 
 SHARE = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100}
 

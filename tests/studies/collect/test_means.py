@@ -4,7 +4,7 @@ from importlib.metadata import version
 import pytest
 
 from numsym.errors import InvalidArgumentError, UnknownNameError
-from numsym.lab.run import write_failure
+from numsym.lab.folder import write_failure
 from numsym.storage import write_json
 from numsym.studies.collect import find, gathered
 

@@ -1,7 +1,8 @@
 import pytest
 
 from numsym.errors import InvalidArgumentError
-from numsym.lab.run import Run, write_failure
+from numsym.lab.folder import write_failure
+from numsym.lab.run import Run
 from numsym.studies import replication
 from numsym.studies.collect import find
 
