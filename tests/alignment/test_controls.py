@@ -59,6 +59,17 @@ def test_states_are_read_once_for_trials_that_are_alike(known):
     assert torch.equal(unintervened(known, many), unintervened(known, asked)[row])
 
 
+def test_places_that_are_exchanged_together_are_read_in_their_own_order():
+    torch.manual_seed(0)
+    model, asked = (
+        RecurrentLM(RecurrentConfig(vocab_size=TASK.vocab_size, hidden_size=5, num_layers=3)),
+        pairs(("count",), 20),
+    )
+    both = Site.of(["state:2", "state:0"])
+    for together, *alone in zip(*(states_at(model, site, asked) for site in (both, *both.parts)), strict=True):
+        assert torch.equal(together, torch.cat(alone))
+
+
 def test_all_neurons_are_the_whole_state_and_one_is_not(known):
     train, test = pairs(("full",), 500, 1), pairs(("full",))
     assert single_neurons(known, Site(), train, test, 6).all()

@@ -19,7 +19,7 @@ from numsym.alignment.engines.pyvene import Whole, device_of
 from numsym.alignment.engines.rows import distinct
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.search import right
-from numsym.models.activations import activations
+from numsym.models.activations import activations_at
 from numsym.models.logits import model_inputs
 from numsym.models.site import Site
 from numsym.models.twin import twin
@@ -55,9 +55,12 @@ def _values(
     for rows in first.split(CHUNK):
         own, there = mask[rows], at[rows]
         width = int(own.any(0).nonzero().max()) + 1
-        inputs = model_inputs(model, ids[rows, :width], own[:, :width])
+        last = torch.arange(width, device=rows.device) == width - 1
+        # Nobody asks for its logits, and a language model's are many.
+        inputs = model_inputs(model, ids[rows, :width], own[:, :width], last.expand(len(rows), -1))
         row = torch.arange(len(rows), device=rows.device)[:, None]
-        states = [activations(model, one, inputs) for one in site.parts]
+        read = activations_at(model, site.parts, inputs)
+        states = [read[one] for one in site.parts]
         picked = [one[row.to(one.device), there.to(one.device)].flatten(2).float() for one in states]
         found.append(torch.stack([one.to(rows.device) for one in picked]))
     return torch.cat(found, 1).index_select(1, each)
