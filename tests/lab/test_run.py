@@ -200,7 +200,16 @@ def test_what_a_killed_run_had_not_finished_is_gone_when_it_goes_on(tmp_path):
     assert not (tmp_path / "run" / ".one.numsym-unfinished-abcd1234").exists()
 
 
-@pytest.mark.parametrize(("study", "heading"), [("graded", "graded, parity"), ("routes", "routes")])
-def test_a_picture_names_the_task_only_where_the_study_has_one(tmp_path, study, heading):
-    config = {"experiment": {"name": study}, "tasks": {"name": "parity"}}
+@pytest.mark.parametrize(
+    ("study", "model", "heading"),
+    [
+        ("graded", None, "graded, parity"),
+        ("graded", "folder", "graded, parity"),
+        ("clock_pizza", None, "clock_pizza, parity"),
+        ("clock_pizza", "published.pt", "clock_pizza"),
+        ("routes", None, "routes"),
+    ],
+)
+def test_a_picture_names_the_task_only_where_the_study_has_one(tmp_path, study, model, heading):
+    config = {"experiment": {"name": study}, "tasks": {"name": "parity"}, "model": model}
     assert Run(tmp_path / "run", config=config, track=False)._heading() == heading

@@ -55,7 +55,7 @@ class AttentionToFirst(Result):
             figure, axes = panels(plt, len(self.weights), min(4, len(self.weights)), size=2.7)
             for head, axis in enumerate(axes):
                 field = self.weights[head].cpu().numpy()
-                image = axis.imshow(field, origin="lower", cmap="magma", interpolation="nearest", vmin=low, vmax=1.0)
+                image = axis.imshow(field, origin="lower", cmap="viridis", interpolation="nearest", vmin=low, vmax=1.0)
                 axis.set(xlabel="b", ylabel="a", title=f"head {head}")
             figure.colorbar(image, ax=axes, label="weight on a", shrink=0.8)
             figure.suptitle(self.title, fontsize=10)

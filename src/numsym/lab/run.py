@@ -251,7 +251,7 @@ class Run(NoRun):
         """What a picture is of, where a command says it: the study and the task."""
         config = self.config or {}
         study, task = (str(dict(config.get(key) or {}).get("name") or "") for key in ("experiment", "tasks"))
-        return ", ".join(name for name in (study, task if of_recipe(study) else "") if name)
+        return ", ".join(name for name in (study, task if of_recipe(study, config.get("model")) else "") if name)
 
     def _write(self, result: Result, about: Mapping[str, Any]) -> None:
         figures = result.figures()

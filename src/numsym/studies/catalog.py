@@ -16,9 +16,15 @@ OF_RECIPE = {"task", "model", "untrained", "make", "sides", "recipe"}
 """Arguments of a study that the command makes from the recipe of `tasks=`."""
 
 
-def of_recipe(name: str) -> bool:
-    """Whether a study takes anything of a recipe: the configuration of one that does not has a recipe for nothing."""
-    return name not in STUDIES or bool(OF_RECIPE & signature(STUDIES[name]).parameters.keys())
+def of_recipe(name: str, model: object = None) -> bool:
+    """Whether a study takes anything of a recipe: the configuration of one that does not has a recipe for nothing.
+
+    Args:
+        name: of the study.
+        model: what `model=` names, which is then not the recipe's.
+    """
+    taken = OF_RECIPE if model is None else OF_RECIPE - {"model"}
+    return name not in STUDIES or bool(taken & signature(STUDIES[name]).parameters.keys())
 
 
 @overload

@@ -20,6 +20,8 @@ def test_a_study_without_a_task_is_not_given_that_of_the_recipes(finished):
     for study, task in names.items():
         config = {"experiment.name": study, "tasks.name": "single_object"}
         assert replace(run, run=replace(run.run, config=config)).task == task
+    config = {"experiment.name": "clock_pizza", "tasks.name": "single_object", "model": "published.pt"}
+    assert replace(run, run=replace(run.run, config=config)).task == ""
 
 
 def test_a_result_that_was_read_again_says_the_same(finished):

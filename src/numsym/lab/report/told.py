@@ -140,7 +140,7 @@ class Told:
     @property
     def task(self) -> str:
         """What the network does; empty where the folder does not say, and for a study that takes no recipe's task."""
-        if not of_recipe(self.study):
+        if not of_recipe(self.study, self.run.config.get("model")):
             return ""
         return str(self.run.config.get("tasks.name") or _first(self.run.results, "task") or "")
 
