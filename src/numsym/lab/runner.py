@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from numsym.errors import InvalidArgumentError
-from numsym.lab.given import Given, settings
+from numsym.lab.asked import settings
+from numsym.lab.given import Given
 from numsym.lab.run import Run
 from numsym.models.threads import threads_for
 from numsym.run import Rehearsal, rehearse
