@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numsym.errors import InvalidArgumentError
-from numsym.results import Result, aligned, brief, flat, formatted, left_out, markdown, number, plain, rebuilt
+from numsym.results import Result, left_out, plain, rebuilt
 from numsym.shares import Mean, Share
 
 
@@ -93,17 +93,3 @@ def test_json_has_no_nan():
     again = rebuilt(Mean, plain(Mean.of([0.5])))
     assert (again.value, again.n) == (0.5, 1)
     assert again.low != again.low
-
-
-def test_cells_read_as_people_read_them():
-    cells = [formatted(v) for v in (None, True, 0.12345, 1234.5, 3, "x", Share.of_counts(1, 2), Mean.of([0.5]))]
-    assert cells == ["-", "yes", "0.123", "1234", "3", "x", "50.0 [9.5, 90.5]", "0.5"]
-    assert (brief(None), brief(Share.of_counts(1, 2))) == ("-", "50.0")
-    assert [number(v) for v in (999.4, 999.6, 0.05234)] == ["999", "1000", "0.0523"]
-    assert aligned([]) == ["(no rows)"]
-    assert flat({"a": 1}) == {"a": 1}
-
-
-def test_markdown_keeps_its_columns_whatever_stands_in_a_cell():
-    text = markdown([{"why": "a|b\nc", "n": 1.23456}, {"why": None, "n": 1234.5}])
-    assert text == "| why | n |\n| --- | --- |\n| a\\|b c | 1.23 |\n| - | 1234 |\n"
