@@ -36,7 +36,7 @@ TASK_NAMES = ("multi_object", "single_object", "same_object")
 FUNCTIONS = ("orthogonal", "linear", "low_rank", "conditional")
 GRANT: dict[str, Any] = {
     "max_steps": 6000, "learning_rate": 1e-3, "schedule": "constant", "starts": "random", "check_every": 100,
-    "patience": 10, "batch_size": 128,
+    "patience": 10, "batch_size": 128, "wrong_share": 0.0,
 }  # fmt: skip
 NETWORKS = Path(tempfile.gettempdir()) / "numsym_search_networks"
 """Where trained networks are kept between the parts of this benchmark; delete it to train again."""
@@ -80,11 +80,13 @@ def searched(
 
 def choose() -> None:
     """Rates, schedules, batches and steps, on networks of seed 0; the four functions in one batch."""
-    first = {"learning_rate": 1e-2, "schedule": "cosine", "max_steps": 500, "batch_size": 128, "tries": 1}
+    first = {"learning_rate": 1e-2, "schedule": "cosine", "max_steps": 500, "batch_size": 128, "tries": 1,
+             "wrong_share": 0.0}  # fmt: skip
     changes: list[dict[str, Any]] = [
         {}, {"learning_rate": 3e-3}, {"learning_rate": 3e-2}, {"schedule": "constant"},
         {"learning_rate": 1e-3, "schedule": "constant"}, {"batch_size": 64}, {"batch_size": 64, "max_steps": 1000},
         {"batch_size": 256}, {"max_steps": 1000}, {"tries": 2},
+        {"learning_rate": 3e-2, "wrong_share": 0.25}, {"learning_rate": 3e-2, "wrong_share": 0.5},
     ]  # fmt: skip
     rows: list[Row] = []
     for name, change in product(("multi_object", "same_object"), changes):
@@ -94,6 +96,7 @@ def choose() -> None:
         iia = [100 * each.iia for each in found]
         words = f"{one['schedule']} {one['learning_rate']:g}, batch {one['batch_size']}, {one['max_steps']} steps"
         tries = ", 2 tries" if one["tries"] == 2 else ""
+        tries += f", {one['wrong_share']:g} wrong" if one["wrong_share"] else ""
         rows.append({"work": f"{name}, {words}{tries}", **dict(zip(FUNCTIONS, iia, strict=True)),
                      "mean": sum(iia) / len(iia), "s": seconds})  # fmt: skip
         print(rows[-1], flush=True)

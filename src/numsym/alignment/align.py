@@ -238,7 +238,8 @@ def check_options(
     """
     for name in ("max_steps", "batch_size", "check_every", "patience", "tries"):
         check_at_least(name, getattr(settings, name), 1)
-    check_between("stop_at", settings.stop_at, 0, 1)
+    for name in ("stop_at", "wrong_share"):
+        check_between(name, getattr(settings, name), 0, 1)
     for name in ("learning_rate", "boundary_weight"):
         check_at_least(name, getattr(settings, name), 0)
     check_name("starts", settings.starts, STARTS)

@@ -97,9 +97,11 @@ class SearchSettings:
             a random one on validation pairs, before any step; "random" has the random one alone, as [N].
         tries: so many of the best starts, of different kinds, are searched from side by side; the best that was seen
             is kept.
+        wrong_share: the most of each batch that is taken from pairs that were wrong when they were last seen, as far as
+            there are such: near its end a search has few, and most of a batch would teach nothing. None, as [N], if 0.
     """
 
-    max_steps: int = 1000
+    max_steps: int = 500
     batch_size: int = 128
     learning_rate: float | int = 3e-2
     check_every: int = 25
@@ -111,6 +113,7 @@ class SearchSettings:
     cl_target: str = "mean"
     starts: str = "fitted"
     tries: int = 2
+    wrong_share: float | int = 0.5
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, which are counted from 1."""
@@ -176,7 +179,7 @@ def search(
     prepared = {id(pairs): engine.prepare(pairs) for pairs in _distinct([*training, *validation])}
     train, valid = ([prepared[id(pairs)] for pairs in sets] for sets in (training, validation))
     tries = _Tries.of(engine, valid, [len(pairs) for pairs in validation], settings, starts)
-    orders = [_Order(len(training[i]), settings.batch_size, seeds[i]) for i in tries.owner]
+    orders = [_Order(len(training[i]), settings.batch_size, seeds[i], settings.wrong_share) for i in tries.owner]
     alive, losses = tries.alive(), []
     optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate) if alive else None
     for step in range(1, settings.max_steps + 1):
@@ -185,7 +188,9 @@ def search(
         tries.cool(step / settings.max_steps)
         optimiser.param_groups[0]["lr"] = settings.rate(step)
         rows = [orders[slot].next() for slot in alive]
-        loss, _ = engine.measure([train[tries.owner[slot]] for slot in alive], rows, alive)
+        loss, correct = engine.measure([train[tries.owner[slot]] for slot in alive], rows, alive)
+        for slot, picked, found in zip(alive, rows, correct, strict=True):
+            orders[slot].see(picked, found)
         if latents:
             near = latent_losses(engine, [latents[tries.owner[slot]] for slot in alive], rows, alive)
             loss = loss + settings.cl_weight * near
@@ -202,6 +207,8 @@ def search(
                 for index in dict.fromkeys(tries.owner[slot] for slot in alive):
                     on_check(index, tries.best(index, among=alive).records[-1])
             alive = tries.alive()
+            for slot in alive:
+                orders[slot].look()
     return tries.finished()
 
 
@@ -341,15 +348,37 @@ def correct(engine: Measures, index: int, prepared: Any, n: int, chunk: int = CH
 
 
 class _Order:
-    """Batches of row indices, epoch after epoch, each epoch in a new order."""
+    """Batches of row indices, epoch after epoch, each epoch in a new order; a share of each are rows that were wrong.
 
-    def __init__(self, n: int, size: int, seed: int):
+    Which rows were wrong is looked at between checks only, so that no step waits for a device.
+    """
+
+    def __init__(self, n: int, size: int, seed: int, wrong_share: float = 0.0):
         self.n, self.size = n, min(size, n)
         self.generator = torch.Generator().manual_seed(seed)
         self.rest: Tensor = torch.empty(0, dtype=torch.long)
+        self.most = int(wrong_share * self.size)
+        self.seen: list[tuple[Tensor, Tensor]] = []
+        self.was_wrong = torch.zeros(n, dtype=torch.bool)
+        self.wrong: Tensor = torch.empty(0, dtype=torch.long)
 
     def next(self) -> Tensor:
-        if len(self.rest) < self.size:
+        again = min(self.most, len(self.wrong))
+        size = self.size - again
+        if len(self.rest) < size:
             self.rest = torch.randperm(self.n, generator=self.generator)
-        batch, self.rest = self.rest[: self.size], self.rest[self.size :]
-        return batch
+        batch, self.rest = self.rest[:size], self.rest[size:]
+        if not again:
+            return batch
+        return torch.cat([batch, self.wrong[torch.randperm(len(self.wrong), generator=self.generator)[:again]]])
+
+    def see(self, rows: Tensor, right: Tensor) -> None:
+        """Note which rows of a batch were right."""
+        if self.most:
+            self.seen.append((rows, right.detach()))
+
+    def look(self) -> None:
+        """Read what was noted."""
+        for rows, right in self.seen:
+            self.was_wrong[rows] = ~right.cpu()
+        self.seen, self.wrong = [], self.was_wrong.nonzero()[:, 0]
