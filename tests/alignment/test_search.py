@@ -45,6 +45,26 @@ def test_an_epoch_visits_every_pair_once():
     assert len(_Order(2, 128, seed=0).next()) == 2
 
 
+def test_rows_that_were_wrong_come_again_until_they_are_right():
+    order = _Order(100, 10, seed=0, wrong_share=0.5)
+    first = order.next()
+    order.see(first, torch.arange(10) >= 3)
+    assert not set(order.next().tolist()) & set(first.tolist())  # not before they are looked at
+    order.look()
+    wrong = set(first[:3].tolist())
+    batch = order.next()
+    assert len(batch) == 10
+    assert set(batch[7:].tolist()) == wrong
+    order.see(batch, torch.ones(10, dtype=torch.bool))
+    order.look()
+    assert not len(order.wrong)
+    order.see(torch.arange(20), torch.zeros(20, dtype=torch.bool))
+    order.look()
+    again = order.next()
+    assert set(again[5:].tolist()) <= set(range(20))  # at most the share
+    assert len(again) == 10
+
+
 def begun(counter, task, n=600, **settings):
     """A search whose starts are fitted, of two functions, and what it is over."""
     subject = OneModel(counter, task, Site(), PairCounts(n, 200, 200), None, "auto")
