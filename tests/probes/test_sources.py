@@ -6,6 +6,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from numsym.errors import InvalidArgumentError, ModelMismatchError, UnknownNameError
+from numsym.models import Site
 from numsym.probes import residue, spectrum
 from numsym.probes.sources import (
     number_embeddings,
@@ -13,6 +14,7 @@ from numsym.probes.sources import (
     number_tokens,
     number_words,
     prompt_states,
+    prompt_states_at,
 )
 
 
@@ -92,6 +94,18 @@ def test_states_are_those_of_the_numbers_last_token(site, layer):
         # The last of transformers' hidden states has been through the final norm.
         read = lm.transformer.ln_f(state) if site is None else state
         torch.testing.assert_close(read, hidden[layer][0, 1])
+
+
+def test_several_sites_are_read_in_one_run():
+    tokenizer, lm, sites = words(range(12)), model(20), [Site("block_output", 0), Site("block_input", 1)]
+    runs = []
+    handle = lm.register_forward_hook(lambda *_: runs.append(1))
+    found = prompt_states_at(lm, tokenizer, [4, 7, 11], sites, template="the {n} of")
+    handle.remove()
+    assert (list(found), len(runs)) == (sites, 1)
+    for site in sites:
+        alone = prompt_states(lm, tokenizer, [4, 7, 11], template="the {n} of", site=site)
+        torch.testing.assert_close(found[site], alone)
 
 
 def test_numbers_of_several_tokens_are_read_at_the_last_one():
