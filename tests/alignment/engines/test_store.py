@@ -71,6 +71,35 @@ def test_engines_keep_bases_where_they_are_told_to(decoder, made):
     assert prepared.source.device.type == "cpu"
 
 
+def test_a_search_of_ten_times_what_may_be_kept_finds_the_same(decoder, monkeypatch):
+    """Bases of every set of pairs are run again for each batch."""
+    few = {"search": {"max_steps": 4, "check_every": 2}, "pairs": {"train": 80, "validation": 30, "test": 40}}
+    model, take = decoder("gpt2"), Store.take
+
+    def search(bound):
+        asked, kept = [], []
+
+        def noted(self, wanted, size, make):
+            self.cache_bytes = bound
+            asked.append(size)
+            kept.append(take(self, wanted, size, make))
+            return kept[-1]
+
+        monkeypatch.setattr(Store, "take", noted)
+        found = numsym.align(
+            model, TASK, site="block_output:1", alignment="orthogonal", subspace_dim=2, controls=False, **few
+        )
+        return found, min(asked), [one is not None for one in kept]
+
+    free, smallest, kept = search(1 << 40)
+    bounded, _, again = search(smallest // 10)
+    assert all(kept)
+    assert not any(again)
+    learned = [list(one.intervention.parameters()) for one in (bounded, free)]
+    torch.testing.assert_close(*learned, atol=1e-5, rtol=1e-4)
+    assert bounded.test.iia == free.test.iia
+
+
 @pytest.mark.cuda
 @pytest.mark.parametrize("home", [None, "cpu"])
 def test_cuda_gives_the_same_from_the_hosts_memory(home):
