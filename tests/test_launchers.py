@@ -12,7 +12,7 @@ import pytest
 TINY = [
     "tasks.arguments.counts=[1,4]", "tasks.arguments.held_out=[3]", "tasks.model.hidden_size=16",
     "tasks.training.steps=20", "pairs.train=100", "pairs.validation=50", "pairs.test=50",
-    "search.max_steps=2", "search.check_every=2", "controls=false",
+    "search.max_steps=2", "search.check_every=2", "controls=false", "interventions=das",
 ]  # fmt: skip
 
 
@@ -39,11 +39,8 @@ def sweep(*overrides, cwd):
 def test_joblib_runs_the_others_when_one_fails(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib extra is not installed")
     widths = (
-        "interventions=das",
-        "subspace_dim=16",
-        "tasks.model.hidden_size=7,16",
-        "hydra.sweep.subdir=${tasks.model.hidden_size}",
-    )
+        "subspace_dim=16", "tasks.model.hidden_size=7,16", "hydra.sweep.subdir=${tasks.model.hidden_size}",
+    )  # fmt: skip
     code, printed = sweep("launch=joblib", *widths, cwd=tmp_path)
     assert code == 1
     failure = json.loads((tmp_path / "sweep" / "7" / "failure.json").read_text())
