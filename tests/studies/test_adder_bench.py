@@ -64,6 +64,24 @@ def test_a_bench_of_several_tokens_counts_whole_answers():
     assert bench.right() == Share.of(torch.tensor(whole))
 
 
+def test_what_is_taken_out_of_the_unembeddings_is_so_there_alone(bench):
+    """Against untied unembeddings that lack a harmonic; the model is left as it is."""
+    fitted = bench.fitted(bench.states())
+    weight = bench.model.get_output_embeddings().weight.detach()
+    assert bench.right_unwritten(fitted).value < 0.3  # of twelve numbers all but the mean is taken out
+    assert bench.right().value > 0.95
+    some = bench.fitted(bench.states(), harmonics=[1])
+    states = []
+    handle = bench.model.get_output_embeddings().register_forward_pre_hook(lambda _, given: states.append(given[0]))
+    bench.tokens(None)
+    handle.remove()
+    axes = torch.linalg.qr(some.weight.mT)[0]
+    lacking = weight.clone()
+    lacking[:12] -= (weight[:12] - weight[:12].mean(0)) @ axes @ axes.mT
+    right = ((states[0] @ lacking.mT).argmax(-1) == bench.truth) | ~bench.asked
+    assert bench.right_unwritten(some) == Share.of(right.all(dim=1))
+
+
 def test_a_difference_within_two_standard_errors_costs_nothing():
     assert costs_nothing(Share.of_counts(95, 100), Share.of_counts(93, 100))
     assert not costs_nothing(Share.of_counts(95, 100), Share.of_counts(60, 100))

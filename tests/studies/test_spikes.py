@@ -13,12 +13,12 @@ def test_an_adder_that_only_knows_circles_uses_them(bench):
     states = bench.states()
     residues = torch.stack([states[r::6].mean(dim=0) for r in range(6)])
     between = 2 * (residues - states.mean(dim=0)).square().sum() / (states - states.mean(dim=0)).square().sum()
-    assert (found.period, found.rank, found.verdict) == (6, 5, "used")
+    assert (found.period, found.rank, found.read) == (6, 5, "used")
     assert found.power == pytest.approx(float(between), rel=1e-3)
     assert found.right.value >= found.random_ablated.value > 0.9 > 0.7 > found.ablated.value
     assert found.moved.value > 0.3 > 0.1 > found.random_moved.value
     untrained = build_adder("transformer", bench.task, width=32, layers=1)
-    assert spikes_of(untrained, bench.task, [3], trials=50)[0].verdict == "idle"
+    assert spikes_of(untrained, bench.task, [3], trials=50)[0].read == "idle"
 
 
 @pytest.mark.parametrize("architecture", ["transformer", "mamba2", "gated_deltanet"])

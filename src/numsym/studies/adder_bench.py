@@ -100,6 +100,24 @@ class Bench:
         found = self.tokens(None if intervention is None else intervention.set_operation("ablate"))
         return Share.of(((found == self.truth) | ~self.asked).all(dim=1))
 
+    @torch.no_grad()
+    def right_unwritten(self, intervention: FourierSubspaceIntervention) -> Share:
+        """Right answers when the subspace is taken out of the numbers' unembeddings, and only there."""
+        head = self.model.get_output_embeddings()
+        rows = head.weight[: self.task.numbers]
+        change = -((rows - rows.mean(dim=0)) @ intervention.reader) @ intervention.weight
+
+        def without(_: Any, given: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+            lost = torch.zeros_like(logits)
+            lost[..., : len(change)] = given[0] @ change.mT
+            return logits + lost
+
+        handle = head.register_forward_hook(without)
+        try:
+            return self.right()
+        finally:
+            handle.remove()
+
     def fitted(self, states: Tensor, **options: Any) -> FourierSubspaceIntervention:
         """The period's subspace, or some harmonics of it."""
         numbers = torch.arange(self.task.numbers, device=states.device)

@@ -1,4 +1,4 @@
-"""Which spikes of a trained adder are used: the subspace of each period turned and ablated, beside random ones."""
+"""Which spikes of a trained adder are used: where a number is read, and where one is written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,8 +28,11 @@ class Spike:
         right: held-out trials with every token of the answer right.
         ablated, random_ablated: the same without the subspace, and without random ones of the same rank.
         moved, random_moved: trials in which turning it by s moves the answer by s mod T.
-        verdict: "idle" where ablating it costs less than two standard errors, "used" where it costs more than random
-            subspaces do (their intervals lie apart), else "as any subspace".
+        unwritten, random_unwritten: right when the subspace, or random ones, are taken out of the numbers'
+            unembeddings.
+        read: whether it is used where a is read: "idle" where ablating it costs less than two standard errors, "used"
+            where it costs more than random subspaces do (their intervals lie apart), else "as any subspace".
+        written: the same where the sum is written.
     """
 
     period: int
@@ -40,13 +43,16 @@ class Spike:
     random_ablated: Share
     moved: Share
     random_moved: Share
-    verdict: str
+    unwritten: Share
+    random_unwritten: Share
+    read: str
+    written: str
 
 
 def spikes_of(
     model: Any, task: AdditionTask | WrittenAdditionTask, periods: Sequence[int], *, trials: int = 500, seed: int = 0
 ) -> list[Spike]:
-    """Turn and ablate the subspace of each period at the last token of a, where it enters the first layer.
+    """Turn and ablate the subspace of each period at the last token of a, and take it out of the unembeddings.
 
     Args:
         model: a trained adder that pyvene knows.
@@ -66,8 +72,9 @@ def spikes_of(
             right, ablated = bench.right(), bench.right(fitted)
             random = Share.joined([bench.right(one) for one in others])
             moved = bench.moved(fitted), Share.joined([bench.moved(one) for one in others])
-            verdict = _verdict(right, ablated, random)
-            found.append(Spike(T, fitted.rank, power[T], right, ablated, random, *moved, verdict))
+            unwritten = bench.right_unwritten(fitted), Share.joined([bench.right_unwritten(one) for one in others])
+            verdicts = _verdict(right, ablated, random), _verdict(right, *unwritten)
+            found.append(Spike(T, fitted.rank, power[T], right, ablated, random, *moved, *unwritten, *verdicts))
     return found
 
 

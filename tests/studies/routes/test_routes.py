@@ -114,8 +114,8 @@ def test_which_periods_an_adder_uses_is_told_of_networks_that_pyvene_knows(tmp_p
     found = Routes.from_dict(written)
     assert found.runs[0].spikes == one.spikes
     used = found.tables()["the last token of a, turned and ablated"]
-    assert [(row["cut"], row["seed"], row["T"], row["verdict"]) for row in used] == [
-        ("left", 0, spike.period, spike.verdict) for spike in one.spikes
+    assert [(row["cut"], row["seed"], row["T"], row["read"], row["written"]) for row in used] == [
+        ("left", 0, spike.period, spike.read, spike.written) for spike in one.spikes
     ]
 
 

@@ -24,7 +24,8 @@ frequencies but zero (noise has about (T - 1) / N). right: trials of held-out
 pairs with every token of the answer right. Means over seeds, with a 95 %
 t-interval where there are several. ablated: right without the subspace of period
 T at the last token of a; moved: turning it by s moves the answer by s mod T;
-random: of random subspaces of the same rank. idle: ablating costs less than two
+unwritten: right without it in the numbers' unembeddings; random: of random
+subspaces of the same rank. idle: ablating costs less than two
 standard errors; used: more than random subspaces cost."""
 
 
