@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from numsym.errors import RunFolderError
-from numsym.storage import new_folder, read_json, remove_unfinished, write_json, write_text
+from numsym.storage import is_broken, new_folder, read_json, remove_unfinished, sealed, write_json, write_text
 
 
 def test_a_folder_appears_whole(tmp_path):
@@ -101,3 +101,12 @@ def test_what_a_killed_process_leaves_is_known_by_its_name(kind, tmp_path, monke
     assert len(os.listdir(tmp_path)) == 1
     remove_unfinished(tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+def test_values_that_are_not_what_was_written_are_known(tmp_path):
+    write_json(tmp_path / "a.json", sealed({"x": 0.1, "by": {"10": (1, 2), "9": None}}))
+    assert not is_broken(read_json(tmp_path / "a.json"))
+    assert not is_broken({"x": 1})  # of an older version
+    text = (tmp_path / "a.json").read_text()
+    (tmp_path / "a.json").write_text(text.replace("0.1", "0.3"))
+    assert is_broken(read_json(tmp_path / "a.json"))

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from numsym.errors import RunFolderError
 
 CHECKSUMS = "checksums.json"
+SEAL = "sha256"
 MARK = "numsym-unfinished-"
 UNFINISHED = re.compile(rf"\..+\.{MARK}[a-z0-9_]{{8}}")
 """Names under which something is written before it has its own: what nobody but numsym calls a file."""
@@ -101,6 +102,21 @@ def damaged(folder: Path) -> list[str]:
     except (ValueError, TypeError):
         return [CHECKSUMS]
     return [name for name, sum_ in noted.items() if not (folder / name).is_file() or _sha256(folder / name) != sum_]
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values with their own SHA-256 among them, by which damage is seen that still reads as JSON."""
+    return {**content, SEAL: _seal(content)}
+
+
+def is_broken(read: Mapping[str, Any]) -> bool:
+    """Whether values are no longer those that were sealed; those that never were are taken as they are."""
+    return SEAL in read and read[SEAL] != _seal({name: value for name, value in read.items() if name != SEAL})
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    as_read = json.loads(json.dumps(content))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
 def _files(folder: Path) -> list[str]:

@@ -130,11 +130,11 @@ def forked(work: Callable[[], None], seconds: float = 300) -> int:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """What a run or a sweep has found, to the last bit: results without times, courses, tables and tensors."""
+    """What a run or a sweep has found, to the last bit: results without times and seal, courses, tables and tensors."""
 
     def timeless(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: timeless(inner) for key, inner in value.items() if key != "seconds"}
+            return {key: timeless(inner) for key, inner in value.items() if key not in ("seconds", "sha256")}
         return [timeless(one) for one in value] if isinstance(value, list) else value
 
     made = {}

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from numsym.errors import RunFolderError
-from numsym.lab.folder import FAILURE, RESULTS, check, finished, gather, write_failure
+from numsym.lab.folder import FAILURE, RESULTS, check, finished, gather, versions, write_failure
 from numsym.lab.run import Run
-from numsym.storage import read_json, write_json
+from numsym.storage import read_json, sealed, write_json
 
 CONFIG = {"seed": 1, "folder": "a", "tasks": {"name": "multi_object"}}
 
@@ -40,6 +40,24 @@ def test_a_result_of_another_configuration_is_no_result(folder, caplog):
     assert not finished(folder, CONFIG)
     assert "is damaged (it is not of config.yaml)" in caplog.text
     assert (folder / ".broken-results.json").exists()
+
+
+def test_a_number_that_changed_is_damage(folder, caplog):
+    ended(folder)
+    write_json(folder / RESULTS, {**sealed(read_json(folder / RESULTS)), "iia": 0.9})
+    assert not finished(folder, CONFIG)
+    assert "is damaged (it is not what was written)" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", '{"numsym": ', "3"])
+def test_versions_that_cannot_be_read_are_named_set_aside_and_written_anew(folder, content, caplog):
+    (folder / "versions.json").write_text(content)
+    with Run(folder, config=CONFIG, track=False, quiet=True) as run:
+        run.open()
+    assert "versions.json is damaged" in caplog.text
+    assert "set aside as .broken-versions.json" in caplog.text
+    assert read_json(folder / "versions.json") == versions()
+    assert (folder / ".broken-versions.json").read_text() == content
 
 
 def test_a_file_on_the_way_to_the_folder_is_named(tmp_path):

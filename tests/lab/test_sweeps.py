@@ -84,7 +84,7 @@ def results(folder):
     found = {}
     for path in sorted(folder.rglob("results.json")):
         content = json.loads(path.read_text())
-        del content["training"]["log"]["seconds"]
+        del content["training"]["log"]["seconds"], content["sha256"]
         found[str(path.relative_to(folder))] = content
     return found
 

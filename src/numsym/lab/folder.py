@@ -11,7 +11,7 @@ from typing import Any
 
 from numsym.errors import RunFolderError
 from numsym.lab.report.told import STARTED
-from numsym.storage import read_json, set_aside, write_json, write_text
+from numsym.storage import is_broken, read_json, set_aside, write_json, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ def whole(path: Path) -> bool:
         return False
     try:
         read = read_json(there)
+        if is_broken(read):
+            raise ValueError("it is not what was written")
         if "study" in read and read.get(HASH, hash_in(path)) == hash_in(path):
             return True
         said = f"it is not of {CONFIG}" if "study" in read else "it names no study"
@@ -100,7 +102,7 @@ def check(path: Path, config: Mapping[str, Any] | None) -> None:
         raise RunFolderError(
             f"folder={str(path)!r} holds something else than a run ({min(there)}): give a new or empty folder"
         )
-    begun = read_json(path / VERSIONS) if VERSIONS in there else {}
+    begun = _begun(path) if VERSIONS in there else {}
     here = versions()
     changed = [f"{name} {begun[name]}" for name in begun if begun[name] != here.get(name)]
     if changed:
@@ -108,6 +110,17 @@ def check(path: Path, config: Mapping[str, Any] | None) -> None:
             f"folder={str(path)!r} holds a run begun with {', '.join(changed)}: give a new folder, or go on "
             "with those versions"
         )
+
+
+def _begun(path: Path) -> dict[str, str]:
+    """The versions that a run was begun with; where they cannot be read, that is said, and they are written anew."""
+    try:
+        return dict(read_json(path / VERSIONS))
+    except (ValueError, TypeError) as error:
+        there = path / VERSIONS
+        said = "%s is damaged (%s): set aside as %s; whether the run was begun with these versions is not known"
+        logger.warning(said, there, error, set_aside(there).name)
+        return {}
 
 
 def gather(root: Path) -> None:

@@ -52,6 +52,7 @@ from numsym.storage import (
     new_folder,
     read_json,
     remove_unfinished,
+    sealed,
     set_aside,
     write_checksums,
     write_json,
@@ -268,7 +269,7 @@ class Run(NoRun):
         except Exception:
             # What was found is not lost with its page.
             logger.warning("%s was not written", self.path / page.PAGE, exc_info=True)
-        write_json(self.path / RESULTS, said)
+        write_json(self.path / RESULTS, sealed(said))
         # Last: what is found is written, whatever becomes of its tracking.
         self.tracker.table("results", rows)
         for name in figures:

@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from numsym.errors import InvalidArgumentError
+from numsym.storage import read_json, sealed, write_json
 from numsym.studies.collect import Run, find, gathered
 from numsym.studies.collect.folders import flattened
 
@@ -72,3 +73,23 @@ def test_many_runs_hold_what_is_the_same_once(sweep):
         assert len({id(run.versions) for run in runs}) == 1
         assert [bool(run.results) for run in runs] == [whole] * 6
     assert gathered(find([sweep])).to_dict() == gathered(find([sweep], whole=False)).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("results.json", None, "results.json is not what was written"),
+        ("versions.json", "{", "a file in it cannot be read: Expecting"),
+        ("config.yaml", "a: [", "a file in it cannot be read: while parsing"),
+        ("started.json", "", "results.json cannot be read"),
+    ],
+)
+def test_whatever_is_damaged_is_a_row_that_says_so(file, content, said, sweep):
+    path = sweep / "a" / "seed_0" / file
+    if content is None:
+        write_json(path, {**sealed(read_json(path)), "training": {}})
+    else:
+        path.write_text(content)
+    (row,) = gathered(find([sweep]), allow_mixed=True).without_results
+    assert row["status"] == "unreadable"
+    assert row["reason"].startswith(said)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from numsym.errors import InvalidArgumentError
-from numsym.storage import read_json
+from numsym.storage import is_broken, read_json
 
 CONFIG, RESULTS, FAILURE, VERSIONS = "config.yaml", "results.json", "failure.json", "versions.json"
 STARTED, SEED = "started.json", "seed"
@@ -56,6 +56,13 @@ class Run:
     @classmethod
     def read(cls, folder: Path) -> "Run":
         """Read a folder that a run or a sweep made; a file that cannot be read is the reason why it has no results."""
+        try:
+            return cls._read(folder)
+        except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+            return cls(folder, "unreadable", f"a file in it cannot be read: {' '.join(str(error).split())}")
+
+    @classmethod
+    def _read(cls, folder: Path) -> "Run":
         failure = read_json(folder / FAILURE) if (folder / FAILURE).exists() else None
         flat = _compared(failure["config"]) if failure else {}
         if (folder / CONFIG).exists():
@@ -65,7 +72,10 @@ class Run:
             try:
                 began = read_json(folder / STARTED) if (folder / STARTED).exists() else {}
                 machine = _facts(json.dumps(dict(began).get("machine", {})))
-                return cls(folder, "finished", "", flat, known, dict(read_json(folder / RESULTS)), machine)
+                results = dict(read_json(folder / RESULTS))
+                if is_broken(results):
+                    return cls(folder, "unreadable", f"{RESULTS} is not what was written: it is damaged", flat, known)
+                return cls(folder, "finished", "", flat, known, results, machine)
             except (ValueError, TypeError) as error:
                 return cls(folder, "unreadable", f"{RESULTS} cannot be read: {error}", flat, known)
         if failure:
