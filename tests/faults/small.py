@@ -144,9 +144,11 @@ def content(folder: Path) -> dict[str, str]:
             continue
         if path.suffix == ".safetensors":
             made[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        elif path.name in ("metrics.jsonl", "table.csv"):
-            lines = path.read_text().splitlines()
-            made[name] = json.dumps(lines if path.suffix == ".csv" else sorted(lines))
+        elif path.name == "table.csv":
+            made[name] = path.read_text()
+        elif path.name == "metrics.jsonl":
+            lines = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
+            made[name] = "\n".join(sorted(json.dumps(line) for line in lines))
         elif path.name == "results.json":
             made[name] = json.dumps(timeless(json.loads(path.read_text())), sort_keys=True)
     return made
