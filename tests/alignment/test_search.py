@@ -107,3 +107,10 @@ def test_random_starts_alone_are_the_search_as_it_was(counter, small_task):
 def test_one_try_at_the_goal_ends_the_others(counter, small_task):
     searched, _ = begun(counter, small_task, max_steps=50, check_every=5, stop_at=0.0)
     assert [(run.steps, run.converged) for run in searched.progress] == [(0, True)] * 2
+
+
+def test_a_row_is_taken_again_where_it_was_wrong_in_any_direction():
+    order = _Order(4, 4, 0, wrong_share=0.5)
+    order.see(torch.tensor([2, 0]), torch.tensor([True, True, False, True]))  # two directions, one behind the other
+    order.look()
+    assert order.wrong.tolist() == [2]

@@ -373,9 +373,9 @@ class _Order:
         return torch.cat([batch, self.wrong[torch.randperm(len(self.wrong), generator=self.generator)[:again]]])
 
     def see(self, rows: Tensor, right: Tensor) -> None:
-        """Note which rows of a batch were right."""
+        """Note which rows of a batch were right: across networks, in every direction, one behind the other."""
         if self.most:
-            self.seen.append((rows, right.detach()))
+            self.seen.append((rows, right.detach().view(-1, len(rows)).all(dim=0)))
 
     def look(self) -> None:
         """Read what was noted."""
