@@ -6,7 +6,7 @@ type that a caller would expect (`ValueError`, `FileExistsError`), so code that 
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeAlias, TypeVar, Union
 
 S = TypeVar("S")
@@ -71,17 +71,23 @@ def _within(value: Any, low: float | int, high: float | int = math.inf) -> bool:
         return False
 
 
-def options_of(kind: type[S], given: Options[S]) -> S:
+def options_of(kind: type[S], given: Options[S], own: S | None = None) -> S:
     """Settings from themselves, from some of their fields, or from nothing.
+
+    Args:
+        kind: which settings.
+        given: them; a mapping has those fields that are not as in `own`.
+        own: what they are where nothing is said; the kind's own defaults, if not given.
 
     Raises:
         UnknownNameError: a field that these settings do not have.
         InvalidArgumentError: `given` is something else.
     """
+    own = kind() if own is None else own
     if given is None or isinstance(given, kind):
-        return kind() if given is None else given
+        return own if given is None else given
     if not isinstance(given, Mapping):
         raise InvalidArgumentError(f"{given!r} is not allowed as {kind.__name__}: give one, or a mapping of its fields")
     for name in given:
         check_name(f"field of {kind.__name__}", name, (one.name for one in fields(kind)))  # type: ignore[arg-type]
-    return kind(**given)
+    return replace(own, **given)  # type: ignore[type-var]

@@ -1,10 +1,13 @@
 """What a study is: a function that the command knows by its name, `numsym experiment=NAME`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar, overload
 
 from numsym.checked import checked
+from numsym.errors import options_of
 from numsym.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,8 +53,24 @@ def study(function: Any = None, **presets: Any) -> Any:
     """
 
     def file(made: F) -> F:
-        guarded = checked(made)
+        guarded = checked(_over_own_defaults(made))
         STUDIES.register(made.__name__)(guarded)
         return guarded
 
     return file if function is None else file(function)
+
+
+def _over_own_defaults(function: F) -> F:
+    """The same, where a mapping for settings has those fields that are not as the study's signature states them."""
+    stated = signature(function)
+    own = {name: one.default for name, one in stated.parameters.items() if is_dataclass(one.default)}
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = stated.bind(*args, **kwargs)
+        for name, settings in own.items():
+            if isinstance(bound.arguments.get(name), Mapping):
+                bound.arguments[name] = options_of(type(settings), bound.arguments[name], settings)
+        return function(*bound.args, **bound.kwargs)
+
+    return call  # type: ignore[return-value]
