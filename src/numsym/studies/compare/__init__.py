@@ -69,7 +69,7 @@ def compare(
     rule: Options[Rule] = Rule(),  # noqa: B008  (frozen)
     site: str | Site = "state",
     positions: Positions | None = None,
-    search: Options[SearchSettings] = SearchSettings(),
+    search: Options[SearchSettings] = SearchSettings(cl_weight=0.1),
     pairs: Options[PairCounts] = PairCounts(),
     controls: bool | Sequence[str] = True,
     engine: str = "auto",
@@ -91,7 +91,8 @@ def compare(
         rule: for the verdicts.
         site: where to intervene; see `align_many` for this and the rest.
         positions: intervene only there; their names must be variables of every program.
-        search: its settings.
+        search: its settings. Exchanged states are kept near natural ones (`cl_weight`), since a verdict asks that they
+            are: without it the LAF of a counting GRU exchanges its count by states that lie far off.
         pairs: how many.
         controls: which; without floor, permuted and untrained no program is ever accepted.
         engine: the route through the model.
