@@ -2,6 +2,7 @@
 
     python -m benchmarks.search choose      settings, on networks of seed 0
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
+    python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
     python -m benchmarks.search table       the default on six networks, against the best that was seen there before
     python -m benchmarks.search conditional the conditional function at widths 20 and 128, seeds 0 to 2, Same-Object;
@@ -64,7 +65,7 @@ def network(task: numsym.tasks.Task, width: int, seed: int, cell: str = "gru") -
 
 def searched(
     model: torch.nn.Module, task: numsym.tasks.Task, k: int, functions: Sequence[str], search: dict[str, Any],
-    controls: Any = False, **asked: Any,
+    controls: Any = False, pairs: Any = None, **asked: Any,
 ) -> tuple[list[AlignmentResult], float, list[tuple[float, float]]]:  # fmt: skip
     """Searches in one batch, their seconds, and after how many of them the first's validation IIA was how high."""
     course: list[tuple[float, float]] = []
@@ -75,7 +76,9 @@ def searched(
         if index == 0:
             course.append((time.process_time() - started, float(record["iia"])))
 
-    found = numsym.alignment.align_many(model, task, wanted, search=search, controls=controls, on_check=on_check)
+    found = numsym.alignment.align_many(
+        model, task, wanted, search=search, pairs=pairs, controls=controls, on_check=on_check
+    )
     return found, time.process_time() - started, course
 
 
@@ -95,6 +98,18 @@ def wrong() -> None:
     """Shares of a batch that may be pairs that were wrong, with the default's rate; by the criterion of `choose`."""
     first = {"learning_rate": 3e-2, "schedule": "cosine", "max_steps": 500, "batch_size": 128, "tries": 1}
     report("search_wrong", compared(first, [{"wrong_share": share} for share in (0.0, 0.25, 0.5)]))
+
+
+def wide() -> None:
+    """The course of a LAF at a wide site: validation IIA at its start and every 100 steps, and what it ends at."""
+    task = TASKS["single_object"]()
+    model, rows = network(task, 128, 1), []
+    for rate in (3e-2, 5e-3):
+        search = {"learning_rate": rate, "tries": 1, "max_steps": 400}
+        (found,), seconds, _ = searched(model, task, 16, ["linear"], search, seed=1, pairs={"train": 4000})
+        course = {f"{r['step']} steps": 100 * r["iia"] for r in found.records if r["step"] % 100 == 0}
+        rows.append({"work": f"GRU 128, rate {rate:g}", **course, "IIA": 100 * found.iia, "s": seconds})
+    report("search_wide", rows)
 
 
 def compared(first: dict[str, Any], changes: list[dict[str, Any]]) -> list[Row]:
@@ -210,6 +225,11 @@ if __name__ == "__main__":
     if part == "conditional" and numbers:  # one network: width, k, seed
         conditional([(int(numbers[0]), int(numbers[1]), int(numbers[2]))])
     else:
-        {"choose": choose, "wrong": wrong, "table": table, "conditional": conditional, "latent": latent}.get(
-            part, judge
-        )()
+        {
+            "choose": choose,
+            "wrong": wrong,
+            "wide": wide,
+            "table": table,
+            "conditional": conditional,
+            "latent": latent,
+        }.get(part, judge)()
