@@ -80,6 +80,19 @@ def test_what_is_there_is_not_made_again(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_a_finished_run_that_is_asked_for_more_says_that_its_results_are_of_before(tmp_path, caplog):
+    found = study(place(tmp_path))
+    before = read_json(tmp_path / "run" / "results.json")
+    place(tmp_path).show(found)
+    warned = [one for one in caplog.records if one.name.startswith("numsym")]
+    assert not warned
+    other = Found(Share.of_counts(1, 4), found.records)
+    assert place(tmp_path).show(other) is other
+    warned = [one.getMessage() for one in caplog.records if one.name.startswith("numsym")]
+    assert warned == ["results.json is left as it is, of what was asked before; to keep this, ask in a new folder"]
+    assert read_json(tmp_path / "run" / "results.json") == before
+
+
 def test_a_part_of_something_else_is_never_taken_for_what_is_asked(tmp_path):
     study(place(tmp_path))
     with pytest.raises(RunFolderError, match=r"one' was made with value=3 \(now 2\): give a new folder"):

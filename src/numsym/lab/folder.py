@@ -1,6 +1,7 @@
 """What is in a run folder: which run's it is, whether that is finished, and why it is not."""
 
 import hashlib
+import json
 import logging
 import platform
 import traceback
@@ -11,6 +12,7 @@ from typing import Any
 
 from numsym.errors import RunFolderError
 from numsym.lab.report.told import STARTED
+from numsym.results import Result, plain
 from numsym.storage import is_broken, read_json, set_aside, write_json, write_text
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,12 @@ def finished(path: str | Path, config: Mapping[str, Any]) -> bool:
         return False
     check_same(path, config)
     return whole(path)
+
+
+def is_of(path: Path, result: Result) -> bool:
+    """Whether the results that a run has are these."""
+    kept, said = read_json(path / RESULTS), json.loads(json.dumps(plain(result.to_dict())))
+    return all(name in kept and kept[name] == value for name, value in said.items())
 
 
 def whole(path: Path) -> bool:

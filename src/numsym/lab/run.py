@@ -38,6 +38,7 @@ from numsym.lab.folder import (
     check,
     gather,
     hash_in,
+    is_of,
     text,
     versions,
     whole,
@@ -235,13 +236,15 @@ class Run(NoRun):
         """Print a result, write its figures, its table and `results.json`, and close the run; within one, keep it.
 
         A result that is there already is left as it is: a study that is asked again for the same finds all of its parts
-        and comes to the same end.
+        and comes to the same end. Where it comes to another, since more is asked, a warning says so.
         """
         self.open()
         if self._prefix:
             return result
         if not whole(self.path):
             self._write(result, about)
+        elif not is_of(self.path, result):
+            logger.warning("%s is left as it is, of what was asked before; to keep this, ask in a new folder", RESULTS)
         if not self.quiet:
             display.show(result)
         self.say(f"run folder   {os.path.relpath(self.path)}")
