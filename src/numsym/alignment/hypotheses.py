@@ -1,6 +1,6 @@
 """What is searched for: one alignment's hypothesis, and the interchange pairs that it is searched and measured on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -221,14 +221,7 @@ class Drawn(Generic[P]):
         Raises:
             InvalidArgumentError: the pairs to search with are all that the task has.
         """
-        hypothesis = hypothesis.of(task)
-        program = task.program(hypothesis.program)
-        generator = torch.Generator().manual_seed(hypothesis.seed)
-
-        def pairs(n: int, split: str = "train", variables: tuple[str, ...] = hypothesis.variables) -> Pairs:
-            options: Any = {"split": split, "positions": positions, "generator": generator, "source": source}
-            return interchange_pairs(task, program, variables, n, **options)
-
+        pairs = _drawer(task, hypothesis.of(task), positions, source)
         train = pairs(counts.train)
         unseen = [pairs(2 * n).without(train) for n in (counts.validation, counts.test)]
         for name, left in zip(("validation", "test"), unseen, strict=True):
@@ -248,6 +241,19 @@ class Drawn(Generic[P]):
         generator = torch.Generator().manual_seed(seed)
         sets = {name: getattr(self, name).with_permuted_sources(generator) for name in ("train", "validation", "test")}
         return replace(self, **sets)
+
+
+def _drawer(
+    task: Task, hypothesis: Hypothesis, positions: Positions | None, source: tuple[Task, Program] | None = None
+) -> Callable[..., Pairs]:
+    """What draws pairs of a hypothesis, one set after the other by its seed: of training first."""
+    program, generator = task.program(hypothesis.program), torch.Generator().manual_seed(hypothesis.seed)
+
+    def pairs(n: int, split: str = "train", variables: tuple[str, ...] = hypothesis.variables) -> Pairs:
+        options: Any = {"split": split, "positions": positions, "generator": generator, "source": source}
+        return interchange_pairs(task, program, variables, n, **options)
+
+    return pairs
 
 
 def measured_pairs(
@@ -273,7 +279,10 @@ def measured_pairs(
         InvalidArgumentError: "held_out" of a task of which nothing is held out.
     """
     check_name("part", part, ("train", "validation", "test", "held_out"))
-    found = getattr(Drawn.draw(task, hypothesis.of(task), counts or PairCounts(), positions), part)
+    counts = counts or PairCounts()
+    if part == "train":  # the first to be drawn
+        return _drawer(task, hypothesis.of(task), positions)(counts.train)
+    found = getattr(Drawn.draw(task, hypothesis.of(task), counts, positions), part)
     if found is None:
         raise InvalidArgumentError(f"part={part!r} is not allowed: nothing is held out of {task.name}")
     return found
