@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 import numsym
-from numsym.alignment.engines.kept import distinct
+from numsym.alignment.engines.rows import distinct
 from numsym.alignment.engines.suffix_model import CutModel
 from numsym.figures import drawing
 from numsym.hub import load_tokenizer

@@ -10,7 +10,7 @@ import psutil
 import ray
 from ray.cluster_utils import Cluster
 
-SWEEP, RUNS, SECONDS = Path("sweep").absolute(), 3, 400
+SWEEP, RUNS, SECONDS = Path("sweep").absolute(), 3, 700
 
 
 def finished():

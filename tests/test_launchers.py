@@ -63,7 +63,7 @@ def test_a_ray_cluster_loses_no_run_to_a_killed_worker(tmp_path):
     pytest.importorskip("ray", reason="the ray extra is not installed")
     pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the ray extra is not installed")
     script = Path(__file__).with_name("ray_sweep.py")
-    code, printed = run([sys.executable, "-W", "ignore", str(script), *TINY], tmp_path, 500)
+    code, printed = run([sys.executable, "-W", "ignore", str(script), *TINY], tmp_path, 800)
     assert code == 0, printed
     report = json.loads(printed.splitlines()[-1])
     assert report["nodes"] == 2

@@ -18,8 +18,8 @@ from numsym.interventions.mask import START
 
 Parameters = dict[str, Tensor]
 
-STRETCH = 100.0
-"""The largest singular value of a fitted M: M M^T + l I then has a condition number of 1e5."""
+STRETCH = 10.0
+"""The largest singular value of a fitted M: M M^T + l I then has a condition number of 1e3."""
 
 ITERATIONS, EFFORT = 300, 10_000
 """Of L-BFGS, at most; and at most so many over the width, each of which takes its cube."""
