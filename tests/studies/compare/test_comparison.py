@@ -126,7 +126,7 @@ def test_it_goes_on_where_it_was_and_ends_the_same(known, tmp_path):
     assert (tmp_path / "run" / "comparison.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("name", ["parity", "decimal_addition"])
+@pytest.mark.parametrize("name", ["parity", "same_object"])
 def test_without_programs_it_takes_all_of_any_task(name):
     from numsym import recipes
     from numsym.tasks import load_task

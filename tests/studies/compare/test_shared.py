@@ -39,7 +39,8 @@ def test_common_rows_are_those_met_at_the_same_places():
 @pytest.mark.parametrize(("variables", "some"), [(("op", "remaining"), True), (("op", "operand"), False)])
 def test_where_programs_admit_other_exchanges_new_pairs_are_drawn_that_both_may_have(variables, some):
     """In Eager Arithmetic an operator is held where the deferred one holds no operand: those two are never met."""
-    task = load_task(recipes.read("tasks", "arithmetic"))
+    recipe = recipes.read("tasks", "arithmetic")
+    task = load_task({**recipe, "arguments": {**recipe["arguments"], "counts": [1, 10], "highest": 10}})
     asked = [Hypothesis("eager_arithmetic", variables[0]), Hypothesis("deferred_arithmetic", variables[1])]
     pairs = drawn(asked, task)
     assert (len(common(*pairs)[0]) > 60) is some
