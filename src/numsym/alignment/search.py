@@ -188,8 +188,8 @@ def search(
         tries.cool(step / settings.max_steps)
         optimiser.param_groups[0]["lr"] = settings.rate(step)
         rows = [orders[slot].next() for slot in alive]
-        loss, correct = engine.measure([train[tries.owner[slot]] for slot in alive], rows, alive)
-        for slot, picked, found in zip(alive, rows, correct, strict=True):
+        loss, was_right = engine.measure([train[tries.owner[slot]] for slot in alive], rows, alive)
+        for slot, picked, found in zip(alive, rows, was_right, strict=True):
             orders[slot].see(picked, found)
         if latents:
             near = latent_losses(engine, [latents[tries.owner[slot]] for slot in alive], rows, alive)

@@ -26,6 +26,7 @@ PAPER: dict[str, Any] = {
     "search.stop_at": 0.995,
     "search.schedule": "constant",
     "search.starts": "random",
+    "search.wrong_share": 0.0,
 }
 """[N]'s settings (appendix). It names no most steps of a search."""
 
