@@ -27,7 +27,7 @@ def alignment(variable, function, iia):
 def configuration(seed, **search):
     tasks = {"name": "multi_object", "training": {"steps": 100, "learning_rate": 0.0005, "batch_size": 128}}
     settings = {"batch_size": 32, "learning_rate": 0.001, "check_every": 100, "patience": 10, "stop_at": 0.995}
-    settings |= {"schedule": "constant", "starts": "random"}
+    settings |= {"schedule": "constant", "starts": "random", "wrong_share": 0.0}
     pairs = {"train": 10000, "validation": 1000}
     return {"seed": seed, "network": "gru_20", "tasks": tasks, "pairs": pairs, "search": {**settings, **search}}
 
