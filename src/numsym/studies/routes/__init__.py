@@ -47,7 +47,7 @@ def routes(
     held_out: int = 10,
     trials: int = 500,
     adamw_rate: float | int = 2e-3,
-    training: AdderTraining = AdderTraining(steps=3000, batch_size=256, learning_rate=8e-3, checks=12, stop_at=0.995),
+    training: AdderTraining = AdderTraining(steps=4000, batch_size=256, learning_rate=8e-3, checks=12, stop_at=0.995),
     seed: int = 0,
     device: str | torch.device = "cpu",
     run: NoRun = NO_RUN,
