@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from numsym.probes.logistic import Features, solve
+from numsym.probes.fold_features import Features
+from numsym.probes.logistic import solve
 from numsym.probes.residue import deal_folds
 
 
@@ -13,20 +14,6 @@ def problem(count: int, width: int, periods: tuple[int, ...], folds: int):
     labels = torch.stack([torch.arange(count) % period for period in periods])
     fold = deal_folds(labels, folds)
     return embeddings, labels, fold[None, :] != torch.arange(folds)[:, None]
-
-
-@pytest.mark.parametrize(("count", "width"), [(60, 8), (31, 50)])
-def test_turning_keeps_all_inner_products_with_training_rows(count, width):
-    embeddings, _, training = problem(count, width, (3,), 4)
-    features = Features.of(embeddings, training)
-    assert (features.whole is not None) == (width < count)
-    for k, rows in enumerate(training):
-        standard = (embeddings - embeddings[rows].mean(0)) / embeddings[rows].std(0, correction=0)
-        turned, ones = features.folds[k, :, :-1], features.folds[k, :, -1]
-        torch.testing.assert_close(turned @ turned[rows].T, standard @ standard[rows].T)
-        torch.testing.assert_close(features.lengths[k, :-1], turned[rows].square().sum(0))
-        assert bool((ones == 1).all())
-        assert features.lengths[k, -1] == rows.sum()
 
 
 def test_the_folds_start_where_all_rows_end():
@@ -41,6 +28,19 @@ def test_the_folds_start_where_all_rows_end():
         first, second = (one.logits[:, :, start:stop] for one in (warm, cold))
         centred = [part - part.mean(2, keepdim=True) for part in (first, second)]
         torch.testing.assert_close(*centred, atol=1e-3, rtol=1e-3)
+
+
+def test_a_period_that_is_solved_first_is_laid_aside_and_the_others_go_on():
+    embeddings, labels, training = problem(300, 40, (2, 5, 7), 4)
+    features = Features.of(embeddings, training)
+    together = solve(features, labels, (2, 5, 7), 1.0, tolerance=1e-12)
+    alone = [solve(features, labels[i : i + 1], (T,), 1.0, tolerance=1e-12) for i, T in enumerate((2, 5, 7))]
+    steps = [one.iterations for one in alone]
+    assert min(steps) < max(steps) == together.iterations
+    assert bool(together.converged.all())
+    torch.testing.assert_close(together.logits, torch.cat([one.logits for one in alone], dim=2))
+    cut = solve(features, labels, (2, 5, 7), 1.0, tolerance=1e-12, max_iterations=min(steps))
+    assert cut.converged.all(dim=0).tolist() == [n == min(steps) for n in steps]
 
 
 def test_what_rounding_keeps_from_the_tolerance_is_solved():

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from numsym.probes.fold_features import Features
+
 MEMORY = 10
 """Pairs of steps and gradient changes that L-BFGS remembers."""
 
@@ -44,73 +46,13 @@ class Solution:
     point: Float[Tensor, "fold column axis"]
 
 
-@dataclass(frozen=True)
-class Features:
-    """The features of every fold, standardised on its training rows and turned to principal axes.
-
-    A rotation changes neither the penalty nor the minimum. It makes the Hessian at zero weights (nearly) diagonal.
-    With more training rows than features, all folds share the axes of all rows, so that what is found for all rows is
-    a start for each fold. With fewer, the axes are those that a fold's own training rows span (the minimiser has no
-    part outside of them).
-
-    Attributes:
-        folds: of every fold and row; a last axis of ones is for the intercept.
-        lengths: the squared length of each axis over the training rows.
-        training: which rows each fold trains on.
-        whole: the same with all rows for training, where the axes are shared.
-    """
-
-    folds: Float[Tensor, "fold number axis"]
-    lengths: Float[Tensor, "fold axis"]
-    training: Bool[Tensor, "fold number"]
-    whole: "Features | None" = None
-
-    @classmethod
-    def of(cls, embeddings: Float[Tensor, "number hidden"], training: Bool[Tensor, "fold number"]) -> "Features":
-        """From embeddings."""
-        every = torch.ones_like(training[:1])
-        if embeddings.shape[1] >= int(training.sum(dim=1).min()):
-            return cls._of([_spanned(_standard(embeddings, rows), rows) for rows in training], training)
-        standard = _standard(embeddings, every[0])
-        axes = torch.linalg.eigh(standard.mT @ standard).eigenvectors
-        whole = cls._of([standard @ axes], every)
-        return cls._of([_standard(embeddings, rows) @ axes for rows in training], training, whole)
-
-    @classmethod
-    def _of(
-        cls, turned: list[Tensor], training: Bool[Tensor, "fold number"], whole: "Features | None" = None
-    ) -> "Features":
-        # Folds differ by one row at most; axes come shortest first, and the surplus one is null.
-        width = min(part.shape[1] for part in turned)
-        folds = torch.stack([torch.nn.functional.pad(part[:, -width:], (0, 1), value=1.0) for part in turned])
-        return cls(folds, torch.einsum("fna,fna,fn->fa", folds, folds, training.to(folds.dtype)), training, whole)
-
-
-def _standard(
-    embeddings: Float[Tensor, "number hidden"], rows: Bool[Tensor, " number"]
-) -> Float[Tensor, "number hidden"]:
-    part = embeddings[rows]
-    scale = part.std(dim=0, correction=0)
-    # A feature that is constant on the training fold is left unscaled, as scikit-learn does.
-    scale = torch.where(scale > 10 * torch.finfo(scale.dtype).eps * part.abs().amax(dim=0), scale, 1.0)
-    return (embeddings - part.mean(dim=0)) / scale
-
-
-def _spanned(standard: Float[Tensor, "number hidden"], rows: Bool[Tensor, " number"]) -> Float[Tensor, "number axis"]:
-    # The Gram matrix squares the condition number: float64 keeps the short axes of a float32 input.
-    wide = standard.double()
-    lengths, turn = torch.linalg.eigh(wide[rows] @ wide[rows].mT)
-    kept = lengths > lengths[-1] * len(lengths) * torch.finfo(lengths.dtype).eps
-    inverse = torch.where(kept, lengths, 1.0).rsqrt() * kept
-    return ((wide @ wide[rows].mT) @ (turn * inverse)).to(standard.dtype)
-
-
 class _Problems:
     """The objective of all problems at once: weights are (fold, column, axis), logits (fold, column, number)."""
 
     def __init__(
         self, features: Features, labels: Int[Tensor, "period number"], periods: Sequence[int], C: float | int
     ):
+        self.asked, self.periods, self.C = features, tuple(periods), C
         spans = torch.tensor([0, *periods], device="cpu").cumsum(0).tolist()
         self.spans = list(pairwise(spans))
         problems = torch.arange(len(periods), device=labels.device)
@@ -127,9 +69,10 @@ class _Problems:
         self.lengths = features.lengths[:, None, :]
         self.share = 1 / features.training.sum(dim=1)[:, None, None]
 
-    def total(self, values: Float[Tensor, "fold column _"]) -> Float[Tensor, "fold period"]:
-        """Sum over the columns of each problem and all that they hold."""
-        return values.sum(dim=2) @ self.member.mT
+    def of(self, kept: Bool[Tensor, " period"]) -> "_Problems":
+        """Those of some periods."""
+        periods = [period for period, stays in zip(self.periods, kept.tolist(), strict=True) if stays]
+        return _Problems(self.asked, self.labels[kept], periods, self.C)
 
     def spread(self, values: Float[Tensor, "fold period"]) -> Float[Tensor, "fold column 1"]:
         """Repeat a value of each problem over its columns."""
@@ -219,39 +162,103 @@ def solve(
     return _minimise(_Problems(features, labels, periods, C), start, tolerance, max_iterations)
 
 
-def _minimise(problems: _Problems, start: Tensor | None, tolerance: float, max_iterations: int) -> Solution:
-    features, columns = problems.features, len(problems.owner)
-    point = features.new_zeros(len(features), columns, features.shape[2]) if start is None else start.clone()
-    logits = point @ features.mT
-    probability, value = torch.empty_like(logits), features.new_empty(len(features), len(problems.spans))
-    problems.loss(logits, value, probability, range(len(problems.spans)))
-    value = value + 0.5 * problems.dot(problems.penalty * point, point)
-    gradient, inverse = problems.gradient(point, probability)
-    memory: list[Step] = []
-    nearest = problems.dot(gradient * inverse, gradient) / value
-    converged, age, iterations = nearest <= tolerance, torch.zeros_like(value), 0
-    stalled = torch.zeros_like(converged)
-    while iterations < max_iterations and not bool((converged | stalled).all()):
-        iterations += 1
-        # A problem that is solved, or that rounding keeps from falling, stays where it is.
-        active = problems.spread((~(converged | stalled)).to(value.dtype))
-        direction = _direction(problems, gradient, inverse, memory).mul_(active)
-        length, value, fails = _search(problems, point, logits, value, probability, gradient, direction)
-        stalled = stalled | fails
+@dataclass
+class _Standing:
+    """Where the problems that are not yet solved stand; axes of problems and columns as in `_Problems`.
+
+    Attributes:
+        problems: which they are.
+        point: the weights.
+        logits: of every row, at the point.
+        probability: likewise.
+        value, gradient, inverse: the objective, its gradient, and the inverse diagonal of its Hessian.
+        memory: of L-BFGS.
+        nearest: the smallest squared gradient so far, as a share of the objective.
+        age: steps since it was last halved.
+        done: which problems are solved, or kept by rounding from falling.
+        converged: which are solved.
+    """
+
+    problems: _Problems
+    point: Float[Tensor, "fold column axis"]
+    logits: Float[Tensor, "fold column number"]
+    probability: Float[Tensor, "fold column number"]
+    value: Float[Tensor, "fold period"]
+    gradient: Float[Tensor, "fold column axis"]
+    inverse: Float[Tensor, "fold column axis"]
+    memory: list[Step]
+    nearest: Float[Tensor, "fold period"]
+    age: Int[Tensor, "fold period"]
+    done: Bool[Tensor, "fold period"]
+    converged: Bool[Tensor, "fold period"]
+
+    @classmethod
+    def at(cls, problems: _Problems, point: Float[Tensor, "fold column axis"], tolerance: float) -> "_Standing":
+        """At the start."""
+        logits = point @ problems.features.mT
+        probability, value = torch.empty_like(logits), logits.new_empty(len(point), len(problems.spans))
+        problems.loss(logits, value, probability, range(len(problems.spans)))
+        value = value + 0.5 * problems.dot(problems.penalty * point, point)
+        gradient, inverse = problems.gradient(point, probability)
+        nearest = problems.dot(gradient * inverse, gradient) / value
+        age, converged = torch.zeros_like(value, dtype=torch.long), nearest <= tolerance
+        done = converged.clone()
+        return cls(
+            problems, point, logits, probability, value, gradient, inverse, [], nearest, age, done, converged
+        )  # fmt: skip
+
+    def step(self, tolerance: float) -> None:
+        """Take one step of each problem that is not done."""
+        problems, dtype = self.problems, self.value.dtype
+        direction = _direction(problems, self.gradient, self.inverse, self.memory)
+        direction.mul_(problems.spread((~self.done).to(dtype)))
+        length, self.value, fails = _search(
+            problems, self.point, self.logits, self.value, self.probability, self.gradient, direction
+        )
         moved = direction.mul_(problems.spread(length))
-        point += moved
-        new, inverse = problems.gradient(point, probability)
-        turned = new - gradient
+        self.point += moved
+        gradient, self.inverse = problems.gradient(self.point, self.probability)
+        turned, self.gradient = gradient - self.gradient, gradient
         product = problems.dot(moved, turned)
-        usable = product > torch.finfo(value.dtype).tiny
-        memory = [*memory, (moved, turned, torch.where(usable, 1 / product.where(usable, 1.0), 0.0))][-MEMORY:]
-        gradient = new
-        left = problems.dot(gradient * inverse, gradient) / value
-        age = torch.where(left < nearest / 2, 0, age + 1)
-        nearest = torch.where(age == 0, left, nearest)
-        rounded = (left <= PRECISION * torch.finfo(value.dtype).eps) & (age >= PATIENCE)
-        converged = (left <= tolerance) | rounded
-    return Solution((point @ features.mT).mT, converged, iterations, point)
+        usable = product > torch.finfo(dtype).tiny
+        rate = torch.where(usable, 1 / product.where(usable, 1.0), 0.0)
+        self.memory = [*self.memory, (moved, turned, rate)][-MEMORY:]
+        left = problems.dot(gradient * self.inverse, gradient) / self.value
+        self.age = torch.where(left < self.nearest / 2, 0, self.age + 1)
+        self.nearest = torch.where(self.age == 0, left, self.nearest)
+        rounded = (left <= PRECISION * torch.finfo(dtype).eps) & (self.age >= PATIENCE)
+        self.converged = (left <= tolerance) | rounded
+        # What rounding once kept from falling stays where it is, and so does what is solved.
+        self.done = self.done | fails | self.converged
+
+    def of(self, kept: Bool[Tensor, " period"]) -> "_Standing":
+        """Without the other periods."""
+        columns = kept[self.problems.owner]
+        by_column = {
+            name: getattr(self, name)[:, columns] for name in ("point", "logits", "probability", "gradient", "inverse")
+        }
+        by_problem = {name: getattr(self, name)[:, kept] for name in ("value", "nearest", "age", "done", "converged")}
+        memory = [(moved[:, columns], turned[:, columns], rate[:, kept]) for moved, turned, rate in self.memory]
+        return _Standing(problems=self.problems.of(kept), memory=memory, **by_column, **by_problem)
+
+
+def _minimise(problems: _Problems, start: Tensor | None, tolerance: float, max_iterations: int) -> Solution:
+    features, iterations = problems.features, 0
+    shape = (len(features), len(problems.owner), features.shape[2])
+    now = _Standing.at(problems, features.new_zeros(shape) if start is None else start.clone(), tolerance)
+    point, converged = torch.empty_like(now.point), torch.empty_like(now.converged)
+    left = torch.ones_like(converged[0])
+    while True:
+        over = now.done.all(dim=0) if iterations < max_iterations else torch.ones_like(now.done[0])
+        if bool(over.any()):
+            # A period that is solved in all folds is laid aside: the others may need several times the steps.
+            point[:, left[problems.owner]], converged[:, left] = now.point, now.converged
+            if bool(over.all()):
+                return Solution((point @ features.mT).mT, converged, iterations, point)
+            left[left.clone()] = ~over
+            now = now.of(~over)
+        now.step(tolerance)
+        iterations += 1
 
 
 def _search(

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from numsym.errors import InvalidArgumentError, check_between
 from numsym.figures import COLOURS, drawing
+from numsym.probes.fold_features import Features
 from numsym.probes.inputs import Embeddings, check_embeddings, check_numbers, check_periods
-from numsym.probes.logistic import Features, solve
+from numsym.probes.logistic import solve
 from numsym.results import Mean, Result
 
 if TYPE_CHECKING:
