@@ -12,6 +12,7 @@ from numsym.errors import InvalidArgumentError
 from numsym.interventions import (
     AlignmentIntervention,
     BoundlessLinearAlignmentIntervention,
+    DictionaryIntervention,
     LinearAlignmentIntervention,
     NeuronMaskIntervention,
 )
@@ -28,7 +29,8 @@ KINDS = [
 ]
 # Those that exchange the coordinates they are told to; the others learn which.
 LEARNED = (BoundlessLinearAlignmentIntervention, NeuronMaskIntervention)
-TOLD = [kind for kind in KINDS if kind not in LEARNED]
+# A dictionary's features overlap: one that is exchanged is read in others, too.
+TOLD = [kind for kind in KINDS if kind not in (*LEARNED, DictionaryIntervention)]
 
 
 def ranked(kind, rank):

@@ -24,7 +24,7 @@ def test_a_recipe_is_one_function():
     with pytest.raises(InvalidArgumentError, match="VanillaIntervention is not allowed in a search: it learns Rotated"):
         function_of(kind)
     with pytest.raises(
-        UnknownNameError, match="unknown key of search 'k': choose one of baseline, condition, subspace_dim"
+        UnknownNameError, match="unknown key of search 'k': choose one of baseline, condition, dictionary, subspace_dim"
     ):
         function_of({**recipes.read("interventions", "laf"), "search": {"k": 3}})
 

@@ -178,5 +178,6 @@ def test_a_recipe_of_another_kind_of_training_is_refused(given):
 
 
 def test_a_baseline_is_named_as_a_function_is(given):
-    found = given("interventions=[laf,pca,random]").hypotheses
-    assert [one.alignment for one in found.values()] == ["linear", "pca", "random"]
+    found = given("interventions=[laf,pca,random,sae]", "interventions.sae.search.dictionary=one.npz").hypotheses
+    assert [one.alignment for one in found.values()] == ["linear", "pca", "random", "sae"]
+    assert [one.dictionary for one in found.values()] == [None, None, None, "one.npz"]

@@ -45,6 +45,7 @@ def align(
     variable: str | Sequence[str] | None = None,
     alignment: str | None = None,
     subspace_dim: int | None = None,
+    dictionary: str | None = None,
     site: str | Site | Sequence[str | Site] = "state",
     positions: Positions | None = None,
     search: Options[SearchSettings] = None,
@@ -63,6 +64,7 @@ def align(
         variable: one of its variables, several (each its own block), or "full".
         alignment: the function; see `Hypothesis` for this and the next.
         subspace_dim: coordinates of each variable.
+        dictionary: of "sae".
         site: where to intervene; see `align_many` for this and the rest.
         positions: where in the trials.
         search: its settings, such as `{"max_steps": 500}`.
@@ -85,7 +87,7 @@ def align(
         >>> found.program, found.variables
         ('up_down', ('count',))
     """
-    wanted = Hypothesis(program, variable, alignment, subspace_dim, seed)
+    wanted = Hypothesis(program, variable, alignment, subspace_dim, seed, dictionary=dictionary)
     options = (site, positions, search, pairs, controls, engine)
     return _aligned(model, task, named([wanted], task), *options, run, None)[0]
 
@@ -200,7 +202,7 @@ def _asked(
         "controls": plain(wanted),
         "engine": subject.route,
     }
-    return {FOLDER + name: {"hypothesis": plain(one), **shared} for name, one in hypotheses.items()}
+    return {FOLDER + name: {"hypothesis": one.asked(), **shared} for name, one in hypotheses.items()}
 
 
 @dataclass

@@ -267,7 +267,8 @@ def fresh_pairs(
 def hypothesis_of(result: AlignmentResult) -> Hypothesis:
     """What a result was searched for as."""
     k, condition = int(result.subspace_dim), result.condition
-    return Hypothesis(result.program, result.variables, result.alignment, k, result.seed, condition=condition)
+    asked = (result.program, result.variables, result.alignment, k, result.seed)
+    return Hypothesis(*asked, condition=condition, dictionary=result.dictionary)
 
 
 def _labels(program: Program, pairs: Pairs, places: int) -> list[dict[str, str]]:

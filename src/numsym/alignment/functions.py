@@ -13,18 +13,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numsym._pyvene import pv
-from numsym.alignment import conditional, projected
+from numsym.alignment import conditional, features, projected
 from numsym.alignment.baselines import BASELINES
 from numsym.alignment.starts import Projection, Seen, distinct, projections
 from numsym.errors import InvalidArgumentError, check_between, check_name
 from numsym.interventions import (
     BoundlessLinearAlignmentIntervention,
     ConditionalAlignmentIntervention,
+    DictionaryIntervention,
     LinearAlignmentIntervention,
     LowRankLinearAlignmentIntervention,
     NeuronMaskIntervention,
 )
 from numsym.interventions import conditional as given
+from numsym.interventions import dictionary as sparse
 from numsym.interventions.boundless import boundary_mask
 from numsym.interventions.linear import definite
 from numsym.interventions.mask import mask_size, neuron_mask
@@ -40,7 +42,7 @@ class AlignmentFunction:
 
     Attributes:
         kind: the pyvene intervention type.
-        learned: names of the parameters that the search learns.
+        learned: names of the parameters that the search learns; none of a function that only its starts decide.
         fixed: names of the buffers that the map depends on.
         maps: from parameters and buffers by name, each with a leading stack dimension, to F and F^-1; `None` where the
             exchange is no linear one.
@@ -188,6 +190,17 @@ ALIGNMENTS.register("mask")(
         projected=projected.mask,
     )
 )
+ALIGNMENTS.register("sae")(
+    AlignmentFunction(
+        kind=DictionaryIntervention,
+        learned=(),
+        fixed=sparse.FIXED,
+        exchanged=sparse.exchange,
+        begins=features.starts,
+    )
+)
+RANKED = (LowRankLinearAlignmentIntervention, ConditionalAlignmentIntervention, DictionaryIntervention)
+"""Those that are made with the number of their coordinates."""
 
 
 def function_names() -> tuple[str, ...]:
@@ -250,8 +263,7 @@ def build(
     partition = [[i * subspace_dim, (i + 1) * subspace_dim] for i in range(blocks)] if blocks > 1 else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        ranked = issubclass(function.kind, LowRankLinearAlignmentIntervention | ConditionalAlignmentIntervention)
-        rank = {"low_rank_dimension": subspace_dim * blocks} if ranked else {}
+        rank = {"low_rank_dimension": subspace_dim * blocks} if issubclass(function.kind, RANKED) else {}
         if issubclass(function.kind, ConditionalAlignmentIntervention):
             rank["latent_dim"] = conditions
         intervention = function.kind(embed_dim=width, subspace_partition=partition, **rank)

@@ -6,10 +6,12 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from numsym.alignment.dictionary import Dictionary
 from numsym.alignment.functions import check_fits, function_names
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.programs import FULL, Program
+from numsym.results import plain
 from numsym.tasks import Task
 
 P = TypeVar("P")
@@ -17,6 +19,9 @@ P = TypeVar("P")
 
 CONDITIONAL, USUAL = "conditional", "phase"
 """The function that has a condition, and the variable that is it where none is named."""
+
+SPARSE = "sae"
+"""The function that has a dictionary."""
 
 LOOKED_AT = 500
 """Trials in which the values of a variable are looked for."""
@@ -36,14 +41,16 @@ class Hypothesis:
         alignment: "orthogonal" (pyvene's rotation), "linear" (the LAF), "low_rank" (its projection of fixed rank, for
             large widths), "boundless" (the LAF with a learned number of coordinates), "conditional" (linear given a
             condition), ...: see `ALIGNMENTS`; or what is not learned, "pca", "mean_difference", "probe", "random": see
-            `numsym.alignment.baselines`. By default
-            "linear" up to a width of `WIDE`, and "low_rank" above it, where a map of width x width is no choice.
+            `numsym.alignment.baselines`, and "sae": see `numsym.alignment.features`. By default "linear" up to a width
+            of `WIDE`, and "low_rank" above it, where a map of width x width is no choice.
         subspace_dim: coordinates of each variable; half the width but at most 16 if not given.
         seed: of the pairs, of the start and of the order of the pairs.
         condition: of "conditional": a variable of the program that is not exchanged, or a number of codes that are to
             be found by themselves. By default the program's "phase", where it has one that is not exchanged, and one
             condition elsewhere.
         site: where it is searched for, if not where the others are: "component" or "component:layer".
+        dictionary: of "sae", and only of it: the file of a sparse dictionary, or the folder in which SAELens has saved
+            one; see `numsym.alignment.dictionary`.
     """
 
     program: str | None = None
@@ -53,6 +60,7 @@ class Hypothesis:
     seed: int = 0
     site: str | None = None
     condition: str | int | None = None
+    dictionary: str | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -93,6 +101,7 @@ class Hypothesis:
                 )
         k = usual if k is None else k
         check_fits(alignment, width, k, blocks)
+        wanted._check_dictionary(alignment, width, k * blocks)
         return replace(wanted, alignment=alignment, subspace_dim=k)
 
     def given(self, program: Program) -> str | int:
@@ -119,6 +128,20 @@ class Hypothesis:
                 f"condition={self.condition!r} is not allowed: it is exchanged itself; give another variable, or a "
                 "number of codes"
             )
+
+    def _check_dictionary(self, alignment: str, width: int, features: int) -> None:
+        if (self.dictionary is not None) != (alignment == SPARSE):
+            raise InvalidArgumentError(
+                f"dictionary={self.dictionary!r} is not allowed with alignment={alignment!r}: {SPARSE!r} needs the "
+                "file or folder of one, and no other function has one"
+            )
+        if self.dictionary is not None:
+            Dictionary.read(self.dictionary, width, features)
+
+    def asked(self) -> dict[str, Any]:
+        """As a run knows again what its alignments are made from; of a dictionary, what it is and not only where."""
+        known = {name: value for name, value in plain(self).items() if name != "dictionary"}
+        return known if self.dictionary is None else known | {"dictionary": Dictionary.read(self.dictionary).digest}
 
     def spanned(self, task: Task, program: Program) -> int | None:
         """How many directions the means of the exchanged values can span in a condition; `None` without a variable."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from numsym._pyvene import pv
 from numsym.alignment import controls as control
 from numsym.alignment.controls import states_at
+from numsym.alignment.dictionary import Dictionary
 from numsym.alignment.engines.choice import engine_for, right_whole
 from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
@@ -105,6 +106,8 @@ class OneModel:
                 places = 2 * len(shown.base) // len(label)
                 label = label.to(shown.block.device).view(2, -1).repeat(1, places).flatten()
                 shown = replace(shown, condition=label)
+            if h.dictionary is not None:
+                shown = replace(shown, dictionary=Dictionary.read(h.dictionary))
             begins = function.starts(self.fresh(h, d.train), shown)
             found.append({RANDOM: begins[RANDOM]} if kind == RANDOM and RANDOM in begins else begins)
         return found
@@ -187,6 +190,7 @@ class OneModel:
             variables=h.variables,
             alignment=str(h.alignment),
             condition=h.given(self.task.program(h.program)) if h.alignment == CONDITIONAL else None,
+            dictionary=h.dictionary,
             subspace_dim=getattr(found.intervention, "boundary", h.subspace_dim) or 1,
             site=self.site,
             seed=h.seed,

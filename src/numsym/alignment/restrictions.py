@@ -134,10 +134,16 @@ def _every(pairs: Pairs) -> Bool[Tensor, "batch"]:
 
 
 def other_functions(alignment: str, width: int, subspace_dim: int, blocks: int) -> list[str]:
-    """The alignment functions that a site of this width takes, besides one and those that learn their own size."""
+    """The alignment functions that a site of this width takes, besides one.
+
+    And besides those that learn their own size, and those that learn nothing.
+    """
     found = []
     for name in ALIGNMENTS:
-        if name == alignment or ALIGNMENTS[name].mask is not None or (width > WIDE and name != "low_rank"):
+        function = ALIGNMENTS[name]
+        if name == alignment or function.mask is not None or not function.learned:
+            continue
+        if width > WIDE and name != "low_rank":
             continue
         try:
             check_fits(name, width, subspace_dim, blocks)
@@ -213,7 +219,7 @@ def _asked(subject: OneModel, hypothesis: Hypothesis, function: str) -> Hypothes
     """The same by another function: a conditional one has no more coordinates than its means can span."""
     if function == hypothesis.alignment:
         return hypothesis
-    other = replace(hypothesis, alignment=function, condition=None)
+    other = replace(hypothesis, alignment=function, condition=None, dictionary=None)
     if function != CONDITIONAL:
         return other
     spanned = other.spanned(subject.task, subject.task.program(other.program))

@@ -77,6 +77,7 @@ class AlignmentResult(Result):
         task, program, variables: what was asked and which hypothesis was tested.
         alignment, subspace_dim: the function, and how many coordinates each variable has.
         condition: of a conditional function: the variable that its codes are given, or how many were found.
+        dictionary: of "sae": where its features are from.
         site: where.
         tokens: at which tokens of the trials, all together, by index or by the task's names; empty where a position is
             drawn in each.
@@ -124,6 +125,7 @@ class AlignmentResult(Result):
     explainer: Any = left_out(default=None)
     answered: Share | None = None
     condition: str | int | None = None
+    dictionary: str | None = None
 
     name: ClassVar[str] = "alignment"
 

@@ -23,6 +23,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from numsym.alignment.dictionary import Dictionary
+
 RIDGES = (1e-3, 1e-1)
 """The r of the linear discriminant, as a share of the mean variance."""
 
@@ -49,6 +51,7 @@ class Seen:
         names: of the columns.
         condition: (both,) for a conditional function, in which condition each base and then each source is; `None`
             where that is to be found.
+        dictionary: the one whose features are exchanged, for a function that needs it.
     """
 
     base: Float[Tensor, "pairs hidden"]
@@ -60,6 +63,7 @@ class Seen:
     blocks: tuple[tuple[int, ...], ...]
     names: tuple[str, ...]
     condition: Int[Tensor, "both"] | None = None
+    dictionary: Dictionary | None = None
 
     @property
     def states(self) -> Float[Tensor, "both hidden"]:

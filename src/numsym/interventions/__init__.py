@@ -5,6 +5,7 @@ from numsym.interventions.base import AlignmentIntervention
 from numsym.interventions.boundless import BoundlessLinearAlignmentIntervention
 from numsym.interventions.conditional import ConditionalAlignmentIntervention
 from numsym.interventions.config import load_config
+from numsym.interventions.dictionary import DictionaryIntervention
 from numsym.interventions.fourier import FourierSubspaceIntervention
 from numsym.interventions.linear import LinearAlignmentIntervention
 from numsym.interventions.low_rank import LowRankLinearAlignmentIntervention
@@ -14,6 +15,7 @@ __all__ = [
     "AlignmentIntervention",
     "BoundlessLinearAlignmentIntervention",
     "ConditionalAlignmentIntervention",
+    "DictionaryIntervention",
     "FourierSubspaceIntervention",
     "LinearAlignmentIntervention",
     "LowRankLinearAlignmentIntervention",

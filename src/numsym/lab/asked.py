@@ -82,7 +82,7 @@ def function_of(recipe: Mapping[str, Any]) -> str:
         raise InvalidArgumentError(f"intervention_type {kind.__name__} is not allowed in a search: it learns {known}")
     search = recipe.get("search") or {}
     for key in search:
-        check_name("key of search", key, ("subspace_dim", "condition", "baseline"))
+        check_name("key of search", key, ("subspace_dim", "condition", "baseline", "dictionary"))
     if search.get("baseline") is not None:
         return check_name("baseline", str(search["baseline"]), BASELINES)
     return names[0]

@@ -252,8 +252,9 @@ class Given:
                         f"variable={asked!r} is not allowed: {name} is in it twice; give each in a run of its own"
                     )
                 k, seed = self._dimension(recipe), self.config["seed"]
-                condition = (recipe.get("search") or {}).get("condition")
-                found[key] = Hypothesis(program, name, function_of(recipe), k, seed, site, condition)
+                own = recipe.get("search") or {}
+                more = site, own.get("condition"), own.get("dictionary")
+                found[key] = Hypothesis(program, name, function_of(recipe), k, seed, *more)
         return found
 
     def _asked(self, variable: str | None) -> tuple[str, str | None, str | None]:

@@ -274,7 +274,7 @@ def _between(
             run.say(f"across       {first.name} and {second.name}: the worse way {one.across.value:.3f}")
         return dict(zip(missing, made, strict=True))
 
-    asked = {part: {"hypothesis": plain(hypotheses[name]), **shared} for part, name in parts.items()}
+    asked = {part: {"hypothesis": hypotheses[name].asked(), **shared} for part, name in parts.items()}
     with frozen(*subject.models):
         kept = run.keep_all(list(parts), make, lambda path: CrossResult.load(path, subject.sides), asked=asked)
     return list(kept.values())

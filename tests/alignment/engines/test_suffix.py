@@ -97,7 +97,7 @@ def test_several_tokens_whose_bases_are_run_again_in_each_step(both, decoder, pr
     check_equal(both, decoder("mistral"), Site("block_output", 1), prompts(tokens_each=3, shared=4), cache_bytes=0)
 
 
-@pytest.mark.parametrize("function", list(ALIGNMENTS))
+@pytest.mark.parametrize("function", [name for name in ALIGNMENTS if ALIGNMENTS[name].learned])
 @pytest.mark.parametrize("variables", [("count",), ("phase", "count")])
 def test_every_alignment_function(both, decoder, prompts, function, variables):
     if ALIGNMENTS[function].mask is not None and len(variables) > 1:

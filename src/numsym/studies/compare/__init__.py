@@ -46,13 +46,15 @@ def hypotheses_of(
     subspace_dim: int | None = None,
     seed: int = 0,
     full: bool = True,
+    dictionary: str | None = None,
 ) -> dict[str, Hypothesis]:
     """Each variable of each program alone, and, for programs of several, "full": what `compare` tests, by name."""
     found = {}
     for program in task.programs if programs is None else [programs] if isinstance(programs, str) else programs:
         variables = task.program(program).variables
         for variable in (*variables, FULL) if full and len(variables) > 1 else variables:
-            found[f"{program}.{variable}"] = Hypothesis(program, variable, alignment, subspace_dim, seed)
+            asked = (program, variable, alignment, subspace_dim, seed)
+            found[f"{program}.{variable}"] = Hypothesis(*asked, dictionary=dictionary)
     return found
 
 
@@ -64,6 +66,7 @@ def compare(
     *,
     alignment: str | None = None,
     subspace_dim: int | None = None,
+    dictionary: str | None = None,
     full: bool = True,
     tries: bool = False,
     rule: Options[Rule] = Rule(),  # noqa: B008  (frozen)
@@ -84,6 +87,7 @@ def compare(
         programs: names of programs of the task; all of them if not given.
         alignment: the function, of every hypothesis; see `Hypothesis` for this and the next.
         subspace_dim: coordinates of each variable.
+        dictionary: of "sae", if that is the function.
         full: whether all variables of each program together are tested too.
         tries: whether to search for what falls short by other functions too, and on pairs of one kind (one phase, small
             counts): only then is a program said to fail, and what makes it succeed is named. It takes as long as a
@@ -107,7 +111,13 @@ def compare(
         >>> found.answer, [(one.program, one.verdict, one.why) for one in found.verdicts]  # doctest: +SKIP
     """
     stated, counts = options_of(Rule, rule), options_of(PairCounts, pairs)
-    wanted = hypotheses_of(task, programs, alignment=alignment, subspace_dim=subspace_dim, seed=seed, full=full)
+    asked: dict[str, Any] = {
+        "alignment": alignment,
+        "subspace_dim": subspace_dim,
+        "dictionary": dictionary,
+        "seed": seed,
+    }
+    wanted = hypotheses_of(task, programs, full=full, **asked)
     options: dict[str, Any] = {"positions": positions, "search": search, "pairs": counts, "controls": controls}
     task = rightly(model, task)
     results = align_many(model, task, wanted, site=site, engine=engine, run=run, **options)
