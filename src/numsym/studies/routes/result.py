@@ -1,12 +1,12 @@
 """Trained adders, by how a number is written: what their embeddings hold, and a picture of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numsym.figures import COLOURS, drawing
 from numsym.programs import CUTS
-from numsym.results import Mean, Result
+from numsym.results import Mean, Result, number
 from numsym.studies.spikes import Spike
 from numsym.training.loop import Record
 
@@ -18,15 +18,18 @@ ROUTES = (ONE, *CUTS)
 """How a number is written: in one token, or cut (`numsym.tasks.WrittenAdditionTask`)."""
 
 NOTES = """\
-T=: Cohen's kappa x 100 of a linear probe of n mod T on held-out numbers; phi_T:
-the share of the embeddings' power at the period T and its harmonics, all
-frequencies but zero (noise has about (T - 1) / N). right: trials of held-out
-pairs with every token of the answer right. Means over seeds, with a 95 %
-t-interval where there are several. ablated: right without the subspace of period
-T at the last token of a; moved: turning it by s moves the answer by s mod T;
-unwritten: right without it in the numbers' unembeddings; random: of random
-subspaces of the same rank. idle: ablating costs less than two
-standard errors; used: more than random subspaces cost."""
+Values side by side are of one network each, in the order of the seeds. T=: Cohen's
+kappa x 100 of a linear probe of n mod T on held-out numbers; phi_T: the share of
+the embeddings' power at the period T and its harmonics, all frequencies but zero
+(noise has about (T - 1) / N), the mean over seeds with a 95 % t-interval. right: %
+of trials of held-out pairs with every token of the answer right. ablated: right
+without the subspace of period T at the last token of a; moved: turning it by s
+moves the answer by s mod T; unwritten: right without it in the numbers'
+unembeddings; random: of random subspaces of the same rank. idle: ablating costs
+less than two standard errors; used: more than random subspaces cost."""
+
+SHARES = ("right", "ablated", "random_ablated", "moved", "random_moved", "unwritten", "random_unwritten")
+"""What is told of a period in per cent."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +94,20 @@ class Routes(Result):
         return rows
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Kappa in whole numbers with what is learned, the power at the periods of decimal numbers, and the peaks."""
+        """What is learned and kappa, both by seed; the power at decimal periods, the peaks, and what is used."""
         kappa, power, peaks, used = [], [], [], []
         for row, group in zip(self.rows(), self.groups().values(), strict=True):
             named: dict[str, Any] = {key: row[key] for key in ("cut", "network", "optimiser")}
-            found = {key: str(round(mean.value)) for key, mean in row.items() if key.startswith("kappa_")}
-            told: dict[str, Any] = {key.replace("kappa_", "T="): text for key, text in found.items()}
-            kappa.append({**named, "right": row["test_accuracy"], **told})
+            last = [one.records[-1] for one in group]
+            learned = {"right, %": _by_seed(f"{100 * one['test_accuracy']:.1f}" for one in last)}
+            learned["steps"] = _by_seed(str(one["step"]) for one in last)
+            found = [key for key in last[0] if key.startswith("kappa_")]
+            told = {key.replace("kappa_", "T="): _by_seed(str(round(one[key])) for one in last) for key in found}
+            kappa.append({**named, **learned, **told})
             shown: dict[str, Any] = {key: row[key] for key in ("phi_2", "phi_5", "phi_10") if key in row}
-            power.append({**named, "seeds": row["seeds"], "steps": row["steps"], **shown})
+            power.append({**named, "seeds": row["seeds"], **shown})
             peaks += [{**named, "seed": one.seed, "period (x median)": _peaks(one, 4)} for one in group]
-            used += [{**named, "seed": one.seed, **_told(spike)} for one in group for spike in one.spikes]
+            used += [{**named, **_told(spikes)} for spikes in zip(*(one.spikes for one in group), strict=True)]
         made = {self.title: kappa, "shares of power": power, "peaks of the spectrum": peaks}
         return {**made, "the last token of a, turned and ablated": used} if used else made
 
@@ -145,9 +151,16 @@ def _draw(axes: Any, runs: Sequence[Route]) -> None:
     axes[2].set_title("held-out trials right", fontsize=9)
 
 
-def _told(spike: Spike) -> dict[str, Any]:
-    told = {key: value for key, value in vars(spike).items() if key != "period"}
-    return {"T": spike.period, **told}
+def _by_seed(values: Iterable[str]) -> str:
+    return ", ".join(values)
+
+
+def _told(spikes: Sequence[Spike]) -> dict[str, Any]:
+    """One period in networks that differ in their seed alone."""
+    told: dict[str, Any] = {"T": spikes[0].period, "rank": spikes[0].rank}
+    told["power, %"] = _by_seed(number(100 * one.power) for one in spikes)
+    told |= {key: _by_seed(f"{100 * getattr(one, key).value:.0f}" for one in spikes) for key in SHARES}
+    return told | {key: _by_seed(getattr(one, key) for one in spikes) for key in ("read", "written")}
 
 
 def _peaks(one: Route, most: int | None = None) -> str:
