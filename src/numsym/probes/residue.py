@@ -173,10 +173,20 @@ def residue(
     # One after the other: together they would take eleven times the memory for hardly less time.
     solutions = [solve(features, part, periods, C, max_iterations=max_iterations) for part in every]
     scores = [_score(one.logits, held_out, part, periods) for one, part in zip(solutions, every, strict=True)]
-    kappa, accuracy = scores[0]
     converged = dict(zip(periods, solutions[0].converged.all(dim=0).tolist(), strict=True))
     if late := [period for period, done in converged.items() if not done]:
         logger.warning("the probe did not converge in %d steps for T = %s", solutions[0].iterations, late)
+    return _result(periods, fold, converged, scores)
+
+
+def _result(
+    periods: tuple[int, ...],
+    fold: Int[Tensor, " number"],
+    converged: dict[int, bool],
+    scores: Sequence[tuple[Float[Tensor, "period fold"], Float[Tensor, "period fold"]]],
+) -> ResidueResult:
+    """From kappa and accuracy of the numbers, first, and of each shuffle of them."""
+    kappa, accuracy = scores[0]
     means = {period: (Mean.of(kappa[i].tolist()), Mean.of(accuracy[i].tolist())) for i, period in enumerate(periods)}
     return ResidueResult(
         kappa={period: of.value for period, (of, _) in means.items()},
@@ -189,7 +199,7 @@ def residue(
         shuffled={
             period: tuple(drawn[i].mean().item() for drawn, _ in scores[1:])
             for i, period in enumerate(periods)
-            if orders
+            if len(scores) > 1
         },
     )
 

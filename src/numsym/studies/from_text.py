@@ -8,8 +8,6 @@ import torch
 
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.figures import COLOURS, drawing
-from numsym.probes.inputs import check_periods
-from numsym.probes.residue import check_settings
 from numsym.results import Mean, Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
@@ -205,9 +203,9 @@ def from_text(
             f"the text has too few numbers: those of 0..{count - 1} occur least={least} times each, and max_period="
             f"{max_period} with folds={folds} needs {folds * max_period}; give more text, or smaller ones"
         )
-    check_settings(check_periods(range(2, max_period + 1), count), folds, C, count)
+    measured = Periods(count, max_period, folds, C)
     corpus = text_corpus(texts, tokenizer, count, length=length)
-    readers = Readers(learners, width, layers, optimiser, training, Periods(count, max_period, folds, C), device)
+    readers = Readers(learners, width, layers, optimiser, training, measured, device)
     said = {"text": text, "cut": cut, "tokens": int((corpus.rows != corpus.pad).sum()), "vocabulary": vocabulary}
     cells: list[Cell] = []
     for how in perturbations:

@@ -9,8 +9,6 @@ import torch
 
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.figures import drawing
-from numsym.probes.inputs import check_periods
-from numsym.probes.residue import check_settings
 from numsym.results import Mean, Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
@@ -190,15 +188,15 @@ def signals(
     for name in corpora:
         check_name("corpus", name, CORPORA)
     counts = {"number of corpora": len(corpora), "seeds": seeds, "isolate": isolate, "context": context}
-    for name, value in {**counts, "max_period": max_period - 1}.items():
+    for name, value in counts.items():
         check_at_least(name, value, 1)
-    check_settings(check_periods(range(2, max_period + 1), numbers), folds, C, numbers)
+    measured = Periods(numbers, max_period, folds, C)
     if width > numbers:
         raise InvalidArgumentError(f"width={width} is not allowed: there are numbers={numbers}")
     made: dict[str, Any] = {
         "numbers": numbers, "sentences": sentences, "per_row": per_row, "strength": strength,
     }  # fmt: skip
-    readers = Readers(learners, width, layers, optimiser, training, Periods(numbers, max_period, folds, C), device)
+    readers = Readers(learners, width, layers, optimiser, training, measured, device)
     cells = []
     for name, own in product(corpora, range(seed, seed + seeds)):
         corpus = perturbed(name, own, isolate, context, made)

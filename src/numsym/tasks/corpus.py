@@ -1,6 +1,6 @@
 """Corpora with numbers: rows of tokens, of which those of the numbers are known; and a labelled one, made here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -115,29 +115,42 @@ def labelled_corpus(
         )
     draw = _Draws(frequencies(numbers, "frequency" in signals), generator or torch.Generator().manual_seed(0))
     kinds = torch.randint(len(TEMPLATES), (sentences,), generator=draw.generator)
+    tokens = (*map(str, range(numbers)), PAD, *sorted(_words()))
+    ids = {token: i for i, token in enumerate(tokens)}
+    written = _written(kinds, _parts(draw, signals, sentences, strength, ids), ids)
+    return Corpus(_joined(written, per_row, ids[PAD]), tokens, numbers, ids[PAD])
+
+
+def _parts(
+    draw: "_Draws", signals: Collection[str], sentences: int, strength: float | int, ids: Mapping[str, int]
+) -> dict[str, Int[Tensor, " sentence"]]:
+    """What each sentence has in each open place of a template, as tokens."""
     a = draw.numbers(sentences)
     told = a if "text" in signals else draw.numbers(sentences)
     period = draw.integers(len(PERIODS), sentences)
     # Where they say nothing, each follows from a number of its own: else they would say each other.
     linked = [a if "numbers" in signals else draw.numbers(sentences) for _ in range(2)]
     b, c = (draw.alike(draw.noisy(one, strength), period) for one in linked)
-    tokens = (*map(str, range(numbers)), PAD, *sorted(_words()))
-    ids = {token: i for i, token in enumerate(tokens)}
     said = draw.noisy(told, strength)
     unit = torch.zeros_like(a)
     for i, T in enumerate(PERIODS):
         names = torch.tensor([ids[name] for name in UNITS[T]])
         unit = torch.where(period == i, names[said % T], unit)
-    season = torch.tensor([ids[name] for name in SEASONS])[said * len(SEASONS) // numbers]
+    season = torch.tensor([ids[name] for name in SEASONS])[said * len(SEASONS) // len(draw.probability)]
     who = torch.tensor([ids[name] for name in SUBJECTS])[draw.integers(len(SUBJECTS), sentences)]
-    parts = {"{a}": a, "{b}": b, "{c}": c, "{unit}": unit, "{season}": season, "{who}": who}
-    longest = max(map(len, TEMPLATES))
-    written = torch.full((sentences, longest), ids[PAD])
+    return {"{a}": a, "{b}": b, "{c}": c, "{unit}": unit, "{season}": season, "{who}": who}
+
+
+def _written(
+    kinds: Int[Tensor, " sentence"], parts: Mapping[str, Int[Tensor, " sentence"]], ids: Mapping[str, int]
+) -> Int[Tensor, "sentence place"]:
+    """Each sentence by its template, padded on the right."""
+    written = torch.full((len(kinds), max(map(len, TEMPLATES))), ids[PAD])
     for kind, template in enumerate(TEMPLATES):
         rows = kinds == kind
         for place, name in enumerate(template):
             written[rows, place] = parts[name][rows] if name in parts else ids[name]
-    return Corpus(_joined(written, per_row, ids[PAD]), tokens, numbers, ids[PAD])
+    return written
 
 
 def frequencies(numbers: int, uneven: bool) -> Float[Tensor, " number"]:

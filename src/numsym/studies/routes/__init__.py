@@ -1,5 +1,6 @@
 """Whether addition makes number embeddings periodic, by how a number is cut into tokens ([F], addition)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -80,19 +81,10 @@ def routes(
     Raises:
         InvalidArgumentError: a number is out of range, or a name is unknown.
     """
-    known = {"cut": ROUTES, "architecture": ARCHITECTURES, "start": STARTS, "optimiser": NAMES}
-    for kind, names in zip(known, (cuts, architectures, starts, optimisers), strict=True):
-        check_at_least(f"number of {kind}s", len(names), 1)
-        for name in names:
-            check_name(kind, name, known[kind])
+    _check({"cut": cuts, "architecture": architectures, "start": starts, "optimiser": optimisers}, base, width)
     least = {"seeds": 1, "adamw_seeds": 1, "longer": 1, "held_out": 2, "trials": 10}
     for (kind, low), value in zip(least.items(), (seeds, adamw_seeds, longer, held_out, trials), strict=True):
         check_at_least(kind, value, low)
-    if base not in (10, 100, 1000):
-        raise InvalidArgumentError(f"base={base!r} is not allowed: numbers are cut by decimal digits; 10, 100 or 1000")
-    if GLOVE in starts:
-        check_packaged("GloVe 6B")
-        check_at_least("width", width, WIDE)
     measured = Periods(base, max_period, folds, C)
     tasks = {cut: task_of(cut, base, held_out) for cut in cuts}
     repeats = [
@@ -106,6 +98,20 @@ def routes(
         arm = Arm(cut, architecture, start, optimiser, times, own)
         made.append(arm.trained(tasks[cut], width, settings, measured, trials, device, run))
     return run.show(Routes(base, made))
+
+
+def _check(named: Mapping[str, tuple[str, ...]], base: int, width: int) -> None:
+    """Raise `InvalidArgumentError` unless there are cuts, networks and the rest, and they can be trained."""
+    known = {"cut": ROUTES, "architecture": ARCHITECTURES, "start": STARTS, "optimiser": NAMES}
+    for kind, names in named.items():
+        check_at_least(f"number of {kind}s", len(names), 1)
+        for name in names:
+            check_name(kind, name, known[kind])
+    if base not in (10, 100, 1000):
+        raise InvalidArgumentError(f"base={base!r} is not allowed: numbers are cut by decimal digits; 10, 100 or 1000")
+    if GLOVE in named["start"]:
+        check_packaged("GloVe 6B")
+        check_at_least("width", width, WIDE)
 
 
 @dataclass(frozen=True)
