@@ -4,7 +4,8 @@
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
     python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
-    python -m benchmarks.search table       the default on six networks, against the best that was seen there before
+    python -m benchmarks.search table       the default on six rows, against the best that was seen there before; some of
+                                            them by their numbers: table 4 5 6
     python -m benchmarks.search conditional the conditional function at widths 20 and 128, seeds 0 to 2, Same-Object;
                                             one of them with its width, k and seed: conditional 128 16 0
     python -m benchmarks.search latent      what the counterfactual latent loss does, on networks of seed 1
@@ -152,24 +153,25 @@ def judge() -> None:
     report("search", rows)
 
 
-def table() -> None:
-    """Six networks of seed 0, and the best IIA that any start and any number of steps had there in a pilot."""
+def table(numbers: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> None:
+    """Six rows on networks of seed 0, each with the best IIA that any start and any number of steps had in a pilot."""
     rows: list[Row] = []
-    for cell, width, task_name, program, variable, k, best in (
+    cells = (
         ("gru", 48, "multi_object", "up_down", "count", 16, 100.0),
         ("gru", 128, "multi_object", "up_down", "count", 16, 99.7),
         ("lstm", 64, "single_object", "up_down", "count", 16, 100.0),
         ("gru", 20, "multi_object", "up_up", "demo_count", 10, 81.9),
         ("gru", 20, "multi_object", "up_up", "resp_count", 10, 79.5),
         ("gru", 20, "same_object", "up_down", "count", 10, 55.7),
-    ):
+    )
+    for cell, width, task_name, program, variable, k, best in (cells[number - 1] for number in numbers):
         task = TASKS[task_name]()
         model = network(task, width, 0, cell)
         found, seconds, _ = searched(model, task, k, FUNCTIONS, {}, variable=variable, program=program)
         iia = dict(zip(FUNCTIONS, (100 * one.iia for one in found), strict=True))
         rows.append({"work": f"{cell} {width}, {task_name}, {program}.{variable}", "before": best, **iia, "s": seconds})
         print(rows[-1], flush=True)
-    report("search_table", rows)
+    report("search_table", rows, whole=len(rows) == len(cells))
 
 
 def conditional(cases: Sequence[tuple[int, int, int]] = tuple((*one, s) for one in WIDTHS for s in SEEDS)) -> None:
@@ -224,6 +226,8 @@ if __name__ == "__main__":
     part, *numbers = sys.argv[1:] or [""]
     if part == "conditional" and numbers:  # one network: width, k, seed
         conditional([(int(numbers[0]), int(numbers[1]), int(numbers[2]))])
+    elif part == "table" and numbers:
+        table([int(number) for number in numbers])
     else:
         {
             "choose": choose,
