@@ -4,10 +4,12 @@
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
     python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
-    python -m benchmarks.search table       the default on six rows, against the best that was seen there before; some of
-                                            them by their numbers: table 4 5 6
+    python -m benchmarks.search table       the default on six rows, against the best that was seen there before;
+                                            some of them by their numbers: table 4 5 6
     python -m benchmarks.search conditional the conditional function at widths 20 and 128, seeds 0 to 2, Same-Object;
                                             one of them with its width, k and seed: conditional 128 16 0
+    python -m benchmarks.search across      between each two of three networks, from a random start and a fitted one;
+                                            some by their numbers: across 2
     python -m benchmarks.search latent      what the counterfactual latent loss does, on networks of seed 1
 
 One thread; seconds are of the CPU, so that other work on the machine changes them less. [N]'s search stops after 6,000
@@ -24,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ import torch
 import numsym
 from benchmarks.timing import report
 from numsym.alignment import AlignmentResult, Hypothesis
+from numsym.alignment.engines.cross import Side
 from numsym.tasks import TASKS
 
 TASK_NAMES = ("multi_object", "single_object", "same_object")
@@ -205,6 +208,30 @@ def latent() -> None:
     report("search_latent", rows)
 
 
+def across(numbers: Sequence[int] = (1, 2, 3)) -> None:
+    """A count exchanged between each two of three GRUs of width 20, as `numsym.cross_model` does it."""
+    sides = []
+    for name, seed in (("multi_object", 0), ("multi_object", 1), ("single_object", 0)):
+        task = TASKS[name]()
+        sides.append(Side(f"{name}-{seed}", network(task, 20, seed), task))
+    both, rows = list(combinations(sides, 2)), list[Row]()
+    courses = (("linear", 300), ("linear", 1000), ("orthogonal", 300))
+    for number, (function, steps), start in product(numbers, courses, ("random", "fitted")):
+        first, second = both[number - 1]
+        asked = [Hypothesis(variable="count", alignment=function, subspace_dim=10)]
+        search, began = {"starts": start, "max_steps": steps}, time.process_time()
+        (found,) = numsym.cross_model([first, second], asked, search=search, controls=("floor",)).across
+        iia = {
+            name: 100 * share.value
+            for name, share in zip(("1->1", "2->1", "1->2", "2->2"), found.iia.values(), strict=True)
+        }
+        before = 100 * max(found.starts.values(), default=0.0)
+        rows.append({"work": f"{first.name}, {second.name}, {function}, {start}, {steps} steps", "start": before,
+                     **iia, "s": time.process_time() - began})  # fmt: skip
+        print(rows[-1], flush=True)
+    report("search_across", rows, whole=len(set(numbers)) == len(both))
+
+
 @torch.no_grad()
 def distance(found: AlignmentResult, model: torch.nn.Module, task: numsym.tasks.Task) -> float:
     """Root mean square of x - t, t the mean natural state of the counterfactual's values, over that of h - t."""
@@ -226,8 +253,8 @@ if __name__ == "__main__":
     part, *numbers = sys.argv[1:] or [""]
     if part == "conditional" and numbers:  # one network: width, k, seed
         conditional([(int(numbers[0]), int(numbers[1]), int(numbers[2]))])
-    elif part == "table" and numbers:
-        table([int(number) for number in numbers])
+    elif part in ("table", "across") and numbers:
+        {"table": table, "across": across}[part]([int(number) for number in numbers])
     else:
         {
             "choose": choose,
@@ -236,4 +263,5 @@ if __name__ == "__main__":
             "table": table,
             "conditional": conditional,
             "latent": latent,
+            "across": across,
         }.get(part, judge)()

@@ -1,5 +1,7 @@
 """The four directions between two networks: whose trials, whose sources, and what its twins are."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -13,7 +15,10 @@ from numsym.tasks import TASKS, MultiObject
 
 MULTI = MultiObject(counts=range(1, 6), held_out=(4,))
 SINGLE = TASKS["single_object"](counts=range(1, 6), held_out=())
-COUNTS, SETTINGS = PairCounts(train=80, validation=20, test=30), SearchSettings(max_steps=2, check_every=1)
+COUNTS, SETTINGS = (
+    PairCounts(train=80, validation=20, test=30),
+    SearchSettings(max_steps=2, check_every=1, starts="random"),
+)
 
 
 @pytest.fixture
@@ -61,3 +66,17 @@ def test_untrained_has_the_directions_across_and_permuted_all(subject):
         assert found.controls["permuted"] == subject.shares(alone, 0, mixed.test)
     assert set(found.controls["untrained"]) == {"a->b", "b->a"}
     assert set(found.controls["floor"]) == set(found.controls["permuted"]) == {"a->a", "b->a", "a->b", "b->b"}
+
+
+def test_a_search_begins_where_the_states_of_both_networks_say_or_at_random_alone(subject):
+    asked = [subject.checked(Hypothesis(subspace_dim=2, alignment=one)) for one in ("linear", "orthogonal")]
+    data = [subject.draw(one) for one in asked]
+    with frozen(*subject.models):
+        found = subject.starts(asked, data, "fitted")
+        assert [list(one) for one in found] == [["random", "regression"], ["random", "means, U = V", "regression"]]
+        assert subject.starts(asked, data, "random") == [{"random": {}}] * 2
+        searched = train(subject, asked[:1], data[:1], replace(SETTINGS, starts="fitted"))
+        assert (progress := searched.progress[0]).start == "regression"
+        assert progress.starts["regression"] > progress.starts["random"] + 0.2
+        shares = subject.shares(searched, 0, data[0].test)
+    assert min(share.value for share in shares.values()) > 0.8  # after two steps

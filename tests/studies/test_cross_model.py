@@ -20,8 +20,11 @@ from numsym.tasks import TASKS, MultiObject, Parity
 MULTI = MultiObject(counts=range(1, 6), held_out=(4,))
 SINGLE = TASKS["single_object"](counts=range(1, 6), held_out=(4,))
 COUNTS = {"train": 300, "validation": 60, "test": 100}
-SEARCH = {"max_steps": 120, "learning_rate": 0.04, "check_every": 20, "batch_size": 48, "stop_at": 1.0}
-SHORT = {"search": {"max_steps": 2, "check_every": 1}, "pairs": {"train": 60, "validation": 20, "test": 30}}
+SEARCH = {"max_steps": 30, "learning_rate": 0.04, "check_every": 10, "batch_size": 48, "stop_at": 1.0}
+SHORT = {
+    "search": {"max_steps": 2, "check_every": 1, "starts": "random"},
+    "pairs": {"train": 60, "validation": 20, "test": 30},
+}
 TWO = [Hypothesis(subspace_dim=2)]
 
 

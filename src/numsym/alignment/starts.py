@@ -183,14 +183,19 @@ class _Regression:
 
 def natural_means(seen: Seen) -> tuple[Float[Tensor, "pairs hidden"], Bool[Tensor, "pairs"]]:
     """For each pair the mean state that has the counterfactual's values, and whether any state has them."""
-    n = len(seen.base)
-    label = classes(torch.cat([seen.values, seen.wanted]))
-    own, wanted = label[: 2 * n], label[2 * n :]
-    groups = int(label.max()) + 1
-    counts = torch.zeros(groups, dtype=seen.base.dtype, device=own.device)
+    return means_of(seen.states, seen.values, seen.wanted)
+
+
+def means_of(
+    states: Float[Tensor, "n hidden"], values: Int[Tensor, "n var"], wanted: Int[Tensor, "pairs var"]
+) -> tuple[Float[Tensor, "pairs hidden"], Bool[Tensor, "pairs"]]:
+    """For each of some values the mean of the states that have them, and whether any has."""
+    own, asked = classes(torch.cat([values, wanted])).split([len(values), len(wanted)])
+    groups = int(max(own.max(), asked.max())) + 1
+    counts = torch.zeros(groups, dtype=states.dtype, device=own.device)
     counts.index_add_(0, own, torch.ones_like(own, dtype=counts.dtype))
-    total = seen.base.new_zeros(groups, seen.base.shape[1]).index_add_(0, own, seen.states)
-    return (total / counts.clamp(min=1)[:, None])[wanted], counts[wanted] > 0
+    total = states.new_zeros(groups, states.shape[1]).index_add_(0, own, states)
+    return (total / counts.clamp(min=1)[:, None])[asked], counts[asked] > 0
 
 
 def class_means(

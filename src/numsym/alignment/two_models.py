@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import torch
 from torch import nn
 
 from numsym._pyvene import pv
@@ -17,8 +18,9 @@ from numsym.alignment.controls import untrained
 from numsym.alignment.engines.cross import ALL, CrossEngine, Direction, Joint, Side
 from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
-from numsym.alignment.functions import build
+from numsym.alignment.functions import Parameters, build
 from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym.alignment.joint_starts import Crossing, Network, joint_starts
 from numsym.alignment.latent import Latent
 from numsym.alignment.search import RANDOM, SearchSettings, Starts
 from numsym.alignment.subject import Searched, train
@@ -111,8 +113,34 @@ class TwoModels:
         return engine
 
     def starts(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Joint]], kind: str) -> list[Starts]:
-        """A random one alone: no rule yet says what two maps should begin with that are to agree."""
-        return [{RANDOM: {}} for _ in hypotheses]
+        """What the states of both networks say, and a random one; see `numsym.alignment.joint_starts`."""
+        if kind == RANDOM:
+            return [{RANDOM: {}} for _ in hypotheses]
+        engine = self.engine(hypotheses, data)
+        return [
+            {RANDOM: {}, **self._starts(h, one, engine, index)}
+            for index, (h, one) in enumerate(zip(hypotheses, data, strict=True))
+        ]
+
+    def _starts(self, h: Hypothesis, data: Drawn[Joint], engine: CrossEngine, index: int) -> dict[str, Parameters]:
+        programs = [side.task.program(self._program(side, h)) for side in self.sides]
+        crossings = {}
+        for (a, b), part in engine.prepare(data.train).items():
+            pairs = data.train[a, b]
+            shown = (pairs.base_state, b), (pairs.source_state, a), (pairs.state, b)
+            read = [
+                torch.stack([state[name] for name in programs[i].variables], 1).to(part.base.device)
+                for state, i in shown
+            ]
+            crossings[a, b] = Crossing(part.base.double(), part.source.double(), *read)
+        networks = [
+            Network.of(
+                i, crossings, tuple(one.variables.index(name) for name in one.block(h.variables[0])), one.variables
+            )
+            for i, one in enumerate(programs)
+        ]
+        first, second = engine.interventions[index]
+        return joint_starts((first, second), (networks[0], networks[1]), crossings)
 
     def latents(self, hypotheses: Sequence[Hypothesis], data: Sequence[Drawn[Joint]], target: str) -> list[Latent]:
         """Not yet.

@@ -52,6 +52,8 @@ class CrossResult(Result):
             the target's own direction: what the maps make of any network. Only the two directions across have it.
         model_hashes: of the two networks' weights.
         records: the course of the search.
+        start, starts, ends: the start that the search kept; validation IIA of each that was compared, the mean over
+            directions, before any step; and what the search from each that was tried reached.
         interventions: the two alignment functions; `None` where only the numbers were read.
         sides: the two networks; likewise.
     """
@@ -68,6 +70,9 @@ class CrossResult(Result):
     controls: dict[str, dict[str, Share]]
     model_hashes: tuple[str, str]
     records: list[dict[str, float | int]] = field(repr=False)
+    start: str = "random"
+    starts: dict[str, float] = field(default_factory=dict, repr=False)
+    ends: dict[str, float] = field(default_factory=dict, repr=False)
     interventions: tuple[pv.Intervention, pv.Intervention] | None = left_out(default=None)
     sides: tuple[Side, Side] | None = left_out(default=None)
 
@@ -94,6 +99,9 @@ class CrossResult(Result):
             controls=dict(found.controls),
             model_hashes=hashes,
             records=found.progress.records,
+            start=found.progress.start,
+            starts=found.progress.starts,
+            ends=found.progress.ends,
             interventions=(found.intervention[0], found.intervention[1]),
             sides=subject.sides,
         )
@@ -213,7 +221,7 @@ def cross_model(
     hypotheses: Hypotheses | None = None,
     *,
     search: Options[SearchSettings] = SearchSettings(
-        max_steps=1000, learning_rate=0.02, check_every=100, schedule="constant"
+        max_steps=1000, learning_rate=0.02, check_every=100, schedule="constant", tries=1
     ),
     pairs: Options[PairCounts] = PairCounts(train=4000, validation=500, test=1000),
     controls: bool | Sequence[str] = True,

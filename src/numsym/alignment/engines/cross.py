@@ -122,10 +122,12 @@ class CrossEngine:
         return {name: p.detach().clone() for name, p in self.interventions[index].named_parameters()}
 
     def restore(self, index: int, snapshot: dict[str, Tensor]) -> None:
-        """Set both functions back to a copy."""
+        """Set both functions to parameters, and buffers, by name: a copy of before, or a start."""
+        both = self.interventions[index]
+        own = {**dict(both.named_parameters()), **dict(both.named_buffers())}
         with torch.no_grad():
-            for name, value in self.interventions[index].named_parameters():
-                value.copy_(snapshot[name])
+            for name, value in snapshot.items():
+                own[name].copy_(value)
 
     def free_running(
         self, index: int, pairs: Pairs, program: Program, generator: torch.Generator | None = None
