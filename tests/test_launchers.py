@@ -62,13 +62,14 @@ def test_a_ray_cluster_loses_no_run_to_a_killed_worker(tmp_path):
     """Two nodes on loopback; a worker is killed in the middle of a run when another run is finished."""
     pytest.importorskip("ray", reason="the ray extra is not installed")
     pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the ray extra is not installed")
-    script = Path(__file__).with_name("ray_sweep.py")
+    script = Path(__file__).parent / "faults" / "ray_sweep.py"
     code, printed = run([sys.executable, "-W", "ignore", str(script), *TINY], tmp_path, 800)
     assert code == 0, printed
     report = json.loads(printed.splitlines()[-1])
     assert report["nodes"] == 2
     assert report["returncode"] == 0, printed
-    assert report["finished_before"]
+    assert report["lost"] == 1
+    assert report["finished_before"][0]
     assert report["untouched"]
     assert len(list(tmp_path.glob("sweep/*/results.json"))) == 3
     assert not list(tmp_path.glob("sweep/*/failure.json"))
