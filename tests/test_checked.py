@@ -109,6 +109,31 @@ WRONG = {
     "a layer before the first": (lambda n: n.models.Site("state", -1), "layer=-1 is not allowed"),
     "a group that is a number": (lambda n: n.programs.group(3), "name=3 is not allowed: it must be text"),
     "runs that are one": (lambda n: n.collect(runs=3), "runs=3 is not allowed: it must be a list of texts"),
+    "no variable": (
+        lambda n: n.alignment.interchange_pairs(task := n.tasks.MultiObject(), task.program("up_down"), [], 5),
+        "variables=() is not allowed: give at least one",
+    ),
+    "a number for results that only type checkers know": (
+        lambda n: n.alignment.to_mib(3, "folder"), "results=3 is not allowed: it must be a list of",
+    ),
+    "blocks without coordinates": (
+        lambda n: n.interventions.LinearAlignmentIntervention(embed_dim=8, subspace_partition=[None]),
+        "subspace_partition=[None] is not allowed",
+    ),
+    "a batch without tokens": (
+        lambda n: n.models.activations(n.models.build(9), "state", {}),
+        "batch with nothing in it is not allowed: RecurrentLM has missing a required argument: 'input_ids'",
+    ),
+    "a state without the program's variables": (
+        lambda n: n.programs.unroll(n.tasks.MultiObject().program("up_down"), {"ended": torch.zeros(2)}),
+        "state with ended is not allowed: UpDown keeps phase, count, too",
+    ),
+    "counts up to less than one": (
+        lambda n: n.programs.Decrement(n.tasks.MultiObject().vocabulary, highest=-2), "highest=-2 is not allowed",
+    ),
+    "a device that no machine has": (
+        lambda n: n.modular_adder(n.tasks.ModularAddition(p=5), device="ä"), "device='ä' is not allowed: there is none",
+    ),
     "a folder that is a number": (lambda n: n.Run(3), "path=3 is not allowed: it must be text or a path"),
 }  # fmt: skip
 

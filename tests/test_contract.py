@@ -3,25 +3,45 @@
 import runpy
 from pathlib import Path
 
-CONTRACT = Path(__file__).parent / "faults" / "contract.py"
+import pytest
+
+FAULTS = Path(__file__).parent / "faults"
 
 
-def test_wrong_values_are_refused_in_a_sentence_or_are_right():
+@pytest.fixture(scope="module")
+def contract():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FAULTS)
+        yield runpy.run_path(str(FAULTS / "contract.py"))
+
+
+@pytest.fixture(scope="module")
+def rightly(contract, tmp_path_factory):
+    return contract["Rightly"](str(tmp_path_factory.mktemp("rightly")))
+
+
+def test_what_is_made_wrong_is_right_before(contract, rightly):
+    """Else what is refused is another argument; a replication's runs and a published checkpoint are not at hand."""
+    wrong = contract["wrong_before"](rightly)
+    assert {name.rpartition(".")[2] for name in wrong} == {"replication", "load_pizza", "CountingTask"}
+    assert {*wrong.values()} == {"refused"}
+
+
+def test_wrong_values_are_refused_in_a_sentence_or_are_right(contract, rightly):
     """Never another exception, never NaN in silence."""
-    counts, failed = runpy.run_path(str(CONTRACT))["campaign"](120)
+    counts, failed = contract["campaign"](120, rightly)
     assert failed == {}
     assert counts["refused"] > 60
 
 
-def test_every_room_is_tried():
-    contract = runpy.run_path(str(CONTRACT))
+def test_every_room_is_tried(contract):
     known = contract["callables"]()
     assert {name.partition(".")[0] for name in known} == {"numsym", *contract["ROOMS"]}
     assert len(known) > 150
 
 
-def test_a_foreign_exception_and_a_nan_are_seen():
-    outcome = runpy.run_path(str(CONTRACT))["outcome"]
+def test_a_foreign_exception_and_a_nan_are_seen(contract):
+    outcome = contract["outcome"]
 
     def divides(by: float) -> float:
         return 1 / by

@@ -1,8 +1,8 @@
 """Wrong values for every public callable: what comes back must be numsym's error, or a right result.
 
-One argument of a call that is otherwise right is replaced by a generated value. A study is given a run in which nothing
-is done, so it ends where its work would begin. `python -m tests.faults.contract 2000` tries as many and prints what
-failed; `tests/test_contract.py` tries a few.
+One argument of a call that is otherwise right (`rightly`) is replaced by a generated value. A study is given a run in
+which nothing is done, so it ends where its work would begin. `python tests/faults/contract.py 2000` tries as many and
+prints what failed; `tests/test_contract.py` tries a few.
 """
 
 import contextlib
@@ -14,12 +14,14 @@ import signal
 import sys
 import tempfile
 import warnings
+from collections import OrderedDict
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rightly import Rightly
 
 ROOMS = ("alignment", "circuits", "interventions", "models", "probes", "programs", "studies", "tasks", "training")
 SECONDS = 10
@@ -39,7 +41,9 @@ def callables() -> dict[str, Any]:
         found |= {f"{room}.{name}": getattr(module, name) for name in module.__all__ if name not in LEFT_OUT}
     kinds = (inspect.isclass, inspect.isfunction)
     usable = {name: one for name, one in found.items() if any(is_kind(one) for is_kind in kinds)}
-    return {name: one for name, one in usable.items() if takes(one) and not inspect.isabstract(one)}
+    asked = {name: one for name, one in usable.items() if takes(one) and not inspect.isabstract(one)}
+    # What a forward returns is none of the user's.
+    return {name: one for name, one in asked.items() if not (inspect.isclass(one) and issubclass(one, OrderedDict))}
 
 
 def takes(function: Any) -> list[str]:
@@ -49,26 +53,6 @@ def takes(function: Any) -> list[str]:
     except ValueError:
         return []
     return [one.name for one in known if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
-
-
-def right(folder: str) -> dict[str, Any]:
-    """Values that are right, by the name of the parameter."""
-    import numsym
-    from numsym.run import Rehearsal
-
-    task = numsym.tasks.MultiObject(counts=range(1, 4))
-    model = numsym.models.counting_gru(task.vocabulary)
-    counting = task.program("up_down")
-    pairs, own = (numsym.alignment.interchange_pairs(task, counting, ["count"], 20) for _ in range(2))
-    return {
-        "model": model, "untrained": model, "models": {"gru": model}, "task": task, "make": lambda **shape: model,
-        "vocabulary": task.vocabulary, "run": Rehearsal(), "path": f"{folder}/none", "pairs": pairs, "own": own,
-        "search": {"max_steps": 2}, "n": 20, "steps": 20, "embeddings": torch.randn(30, 4), "program": counting,
-        "logits": torch.randn(5, 5, 5), "embed_dim": 8, "low_rank_dimension": 2, "period": 5, "numbers": None,
-        "sites": ["state"], "site": numsym.alignment.Site(), "batch": task.sample(4), "config": None,
-        "vocab_size": 9, "recipe": {"name": "parity"}, "p": 5, "runs": [folder], "name": "Z5", "given": None,
-        "systems": {"random": torch.randn(30, 4)}, "state": counting.start(task.sample(4).plan), "seed": 1,
-    }  # fmt: skip
 
 
 def values() -> st.SearchStrategy[Any]:
@@ -126,12 +110,11 @@ def _nan(value: Any, depth: int = 3) -> bool:
     return False
 
 
-def campaign(tries: int) -> tuple[dict[str, int], dict[str, str]]:
+def campaign(tries: int, rightly: Rightly | None = None) -> tuple[dict[str, int], dict[str, str]]:
     """Calls with wrong values: how many came to what, and the calls that failed."""
     known, counts, failed = callables(), dict[str, int](), dict[str, str]()
     logging.disable(logging.WARNING)
-    folder = tempfile.mkdtemp()
-    usual = right(folder)
+    rightly = rightly or Rightly(tempfile.mkdtemp())
 
     @settings(
         max_examples=tries, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -141,7 +124,7 @@ def campaign(tries: int) -> tuple[dict[str, int], dict[str, str]]:
         name = data.draw(st.sampled_from(sorted(known)))
         parameter = data.draw(st.sampled_from(takes(known[name])))
         value = data.draw(values())
-        arguments = {key: usual[key] for key in takes(known[name]) if key in usual and _needed(known[name], key)}
+        arguments = rightly.arguments(name, known[name], takes(known[name]))
         came = outcome(known[name], {**arguments, parameter: value})
         if came not in ("refused", "right", "long"):
             failed.setdefault(f"{name}({parameter}={_short(value)})", came)
@@ -155,17 +138,21 @@ def campaign(tries: int) -> tuple[dict[str, int], dict[str, str]]:
     return counts, failed
 
 
-def _needed(function: Any, name: str) -> bool:
-    return name in ("run", "search", "seed") or inspect.signature(function).parameters[name].default is inspect._empty
-
-
 def _short(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return repr(value)[:50] if shape is None else f"<{type(value).__name__} {tuple(shape)}>"
 
 
+def wrong_before(rightly: Rightly) -> dict[str, str]:
+    """The callables whose own calls are not right, so that nothing is learnt of their arguments."""
+    came = {name: outcome(one, rightly.arguments(name, one, takes(one))) for name, one in callables().items()}
+    return {name: what for name, what in came.items() if what != "right"}
+
+
 if __name__ == "__main__":
-    made, wrong = campaign(int(sys.argv[1]))
+    usual = Rightly(tempfile.mkdtemp())
+    print("not called rightly:", wrong_before(usual))
+    made, wrong = campaign(int(sys.argv[1]), usual)
     print(made)
     for call, what in sorted(wrong.items()):
         print(f"{call}: {what}")

@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster of two nodes on loopback, of which workers or a whole node are killed; says what happened as JSON.
+"""A sweep on a Ray cluster of two nodes on loopback, whose workers or second node are killed; says what came as JSON.
 
 python tests/faults/ray_sweep.py --members 200 --kill node --times 2
 """

@@ -66,3 +66,10 @@ def test_what_is_missing_or_too_small_is_said(tmp_path):
 
 def test_every_cut_has_a_pattern():
     assert set(PATTERNS) == {"one", "digits", "left", "right"}
+
+
+def test_a_text_where_its_place_should_be_is_a_sentence():
+    with pytest.raises(
+        InvalidArgumentError, match=r"^text='one word.{20,60}… is not allowed: no file, and no data set"
+    ):
+        read_text("one word after another " * 500)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from numsym.alignment.drawing import Positions, draw_pairs
-from numsym.errors import check_at_least, check_name
+from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.programs import Program, State, state_at, unroll
 from numsym.tasks import Task
 
@@ -162,10 +162,12 @@ def interchange_pairs(
 
     Raises:
         UnknownNameError: the program has no such variable.
-        InvalidArgumentError: no position of the task's trials satisfies `positions`, or the program admits too few
-            exchanges of these variables.
+        InvalidArgumentError: there are no variables, no position of the task's trials satisfies `positions`, or the
+            program admits too few exchanges of these variables.
     """
     check_at_least("n", n, 1)
+    if not variables:
+        raise InvalidArgumentError("variables=() is not allowed: give at least one, or use unexchanged")
     blocks, giving = [program.block(variable) for variable in variables], source or (task, program)
     for name in dict.fromkeys(name for names in blocks for name in names):
         check_name("variable of the source's program", name, giving[1].variables)

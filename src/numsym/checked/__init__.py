@@ -11,10 +11,12 @@ model are looked at once. beartype is imported with the first call, so that impo
 | NaN, and infinity where that is not the default | every number that comes of them is NaN |
 | a tensor of floats, or a model, with NaN or infinity in it | likewise |
 | whole numbers of more than 64 bits | PyTorch has none |
+| a device that is not here | |
 
 Scalars of NumPy are taken as the numbers that they are, and lists as tuples.
 """
 
+import builtins
 import inspect
 import math
 import sys
@@ -33,6 +35,7 @@ import torch
 from jaxtyping import jaxtyped
 from torch import Tensor, nn
 
+from numsym.checked.places import check_device
 from numsym.checked.words import options, shown, words
 from numsym.errors import WrongTypeError
 
@@ -129,6 +132,13 @@ def _check_class(kind: type) -> None:
                 setattr(base, name, wrapped if inner is one else type(one)(wrapped))
 
 
+class _Names(dict[str, Any]):
+    """The names of a module; one that only type checkers import may be anything."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(builtins, name, Any)
+
+
 @dataclass
 class _Signature:
     """What a function takes."""
@@ -142,8 +152,8 @@ class _Signature:
     @cached_property
     def hints(self) -> dict[str, Any]:
         try:
-            return get_type_hints(self.function)
-        except NameError:  # a name that only type checkers import
+            return get_type_hints(self.function, localns=_Names(inspect.unwrap(self.function).__globals__))
+        except AttributeError:  # of a module that only type checkers import
             found = inspect.get_annotations(self.function)
             return {name: hint for name, hint in found.items() if not isinstance(hint, str)}
 
@@ -190,6 +200,8 @@ class _Signature:
         usual = self.known.parameters[name].default if name in self.known.parameters else None
         for place, inner, wrong in unusable(name, value, usual, finite=self.finite):
             raise WrongTypeError(f"{' '.join(place.split())}={shown(inner)} is not allowed: {wrong}")
+        if value is not None and torch.device in options(hint):
+            check_device(value)
         return value
 
     def _unbound(self, args: Sequence[Any], kwargs: Mapping[str, Any], error: TypeError) -> str:

@@ -1,6 +1,7 @@
 """What numsym's alignment interventions share: strict constructors, pyvene's subspaces, exact reloading."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ class AlignmentIntervention(pv.TrainableIntervention, pv.DistributedRepresentati
         *,
         embed_dim: int | None = None,
         keep_last_dim: bool = False,
-        subspace_partition: list | None = None,
+        subspace_partition: Sequence[Sequence[int]] | None = None,
         **fields: Any,
     ):
         unknown = sorted(set(fields) - set(PYVENE_FIELDS))

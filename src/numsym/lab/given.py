@@ -11,10 +11,10 @@ from torch import nn
 from numsym import recipes
 from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Site
 from numsym.alignment.engines.cross import Side
+from numsym.checked.places import check_device
 from numsym.errors import InvalidArgumentError, NumsymError, check_name
 from numsym.lab.asked import function_of, positions_of, settings
 from numsym.models import build, read_model
-from numsym.models.load import check_device
 from numsym.results import plain, rebuilt
 from numsym.run import NoRun
 from numsym.tasks import Task, load_task

@@ -1,5 +1,6 @@
 """What a model holds at a site: the one way to read it. The model is left as it is, with the hooks that it has."""
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,7 @@ def activations(
     Raises:
         UnknownNameError: the model has no such component or layer.
         ModelMismatchError: pyvene does not know the model, or the site's module does not run, or it holds no tensor.
+        InvalidArgumentError: the model's forward does not take what `batch` holds, or needs more.
 
     Example:
         >>> task = numsym.tasks.MultiObject()
@@ -107,4 +109,10 @@ def _inputs(model: nn.Module, batch: Batch | Mapping[str, Any] | Tensor) -> Mapp
     if isinstance(batch, Batch):
         batch = batch.to(next(model.parameters()).device)
         return model_inputs(model, batch.input_ids, batch.mask)
-    return {"input_ids": batch} if isinstance(batch, Tensor) else batch
+    given = {"input_ids": batch} if isinstance(batch, Tensor) else batch
+    try:
+        inspect.signature(model.forward).bind(**given)
+    except TypeError as error:
+        held = ", ".join(given) or "nothing in it"
+        raise InvalidArgumentError(f"batch with {held} is not allowed: {type(model).__name__} has {error}") from None
+    return given

@@ -8,6 +8,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from numsym._pyvene import components_of, faults, tabled
+from numsym.checked.places import check_device
 from numsym.errors import InvalidArgumentError, ModelMismatchError
 from numsym.hub import fetch
 from numsym.models.adapt import adapt, has_recurrence
@@ -96,21 +97,6 @@ def in_own_memory(model: Any) -> Any:
         if weight.device.type == "cpu" and weight.data_ptr() % ALIGNED:
             weight.data = weight.data.clone()
     return model
-
-
-def check_device(device: str | torch.device) -> torch.device:
-    """The device of this name.
-
-    Raises:
-        InvalidArgumentError: there is no such device here.
-    """
-    try:
-        torch.empty(0, device=device)
-    except (AssertionError, RuntimeError):
-        raise InvalidArgumentError(
-            f"device={str(device)!r} is not allowed: there is none here; give cpu, or cuda where PyTorch finds it"
-        ) from None
-    return torch.device(device)
 
 
 def _dequantised(model: Any) -> Any:

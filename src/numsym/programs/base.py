@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from numsym.errors import NumsymError, check_name
+from numsym.errors import InvalidArgumentError, NumsymError, check_name
 from numsym.registry import Registry
 
 State = dict[str, Tensor]
@@ -113,7 +113,13 @@ def unroll(
 
     Raises:
         NumsymError: sequences have not ended after `max_steps` tokens.
+        InvalidArgumentError: the state lacks what the program keeps; `program.start` gives a whole one.
     """
+    if missing := [name for name in ("ended", *program.variables) if name not in state]:
+        raise InvalidArgumentError(
+            f"state with {', '.join(state) or 'nothing in it'} is not allowed: {type(program).__name__} keeps "
+            f"{', '.join(missing)}, too (start gives a whole one)"
+        )
     emitted, predictable, history = [], [], []
     steps = max_steps if tokens is None else tokens.shape[1]
     for step in range(steps):

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from numsym.errors import check_at_least
 from numsym.programs.base import PROGRAMS, Program, State, Vocabulary, exchange
 from numsym.programs.transforms import TRANSFORMS
 
@@ -48,6 +49,9 @@ class CountingProgram(Program):
         transform: how many responses a count asks for (`TRANSFORMS`). It is applied when the trigger arrives, so a
             phase that an exchange turns does without it.
         highest: the largest number of objects that a trial has.
+
+    Raises:
+        InvalidArgumentError: `highest` is below 1.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class CountingProgram(Program):
         transform: str = "identity",
         highest: int = 20,
     ):
+        check_at_least("highest", highest, 1)
         self.vocabulary = vocabulary
         self.void_prob = void_prob
         self.transformed = TRANSFORMS[transform]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from numsym.checked.words import shown
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.tasks.corpus import PAD, Corpus
 
@@ -43,8 +44,8 @@ def read_text(source: str | os.PathLike, *, column: str = "text", split: str = "
     from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, load_dataset
 
     path = Path(source).expanduser()
-    files = path.is_file() or any(sign in str(source) for sign in "*?[")
-    shown = not are_progress_bars_disabled()
+    files = _is_file(path) or any(sign in str(source) for sign in "*?[")
+    showing = not are_progress_bars_disabled()
     disable_progress_bars()
     try:
         if files:
@@ -53,18 +54,26 @@ def read_text(source: str | os.PathLike, *, column: str = "text", split: str = "
             return list(load_dataset("text", split="train", **options)["text"])
         found = load_dataset(str(source), split=split)
     except Exception as error:  # datasets raises errors of its own kinds, of fsspec's and of the hub's
+        named = repr(str(source)) if len(str(source)) < 256 else shown(str(source))  # a text instead of its place
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise InvalidArgumentError(
-            f"text={str(source)!r} is not allowed: no file, and no data set that datasets reads ({said.rstrip('.')})"
+            f"text={named} is not allowed: no file, and no data set that datasets reads ({said.rstrip('.')})"
         ) from None
     finally:
-        if shown:
+        if showing:
             enable_progress_bars()
     if column not in found.column_names:
         raise InvalidArgumentError(
             f"column={column!r} is not allowed: the data set has {', '.join(found.column_names)}"
         )
     return list(found[column])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # of a name that is too long, or has a zero in it
+        return False
 
 
 def train_tokenizer(

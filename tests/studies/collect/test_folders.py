@@ -28,6 +28,13 @@ def test_other_experiments_give_their_plain_numbers(configured, finished, tmp_pa
     assert run.rows() == [{"kappa.2": 58.0, "n": 340}]
 
 
+def test_a_training_without_an_evaluation_is_read(configured, finished, tmp_path):
+    """A modular adder's, whose accuracy stands among its numbers."""
+    finished(tmp_path / "run", configured(), {"accuracy": 1.0, "training": {"evaluation": None, "log": {"steps": 20}}})
+    (run,) = find([tmp_path], whole=False)
+    assert run.rows() == [{"accuracy": 1.0, "training.log.steps": 20}]
+
+
 def test_a_finished_run_that_lost_its_configuration_is_a_row_that_says_so(sweep):
     (sweep / "a" / "seed_0" / "config.yaml").unlink()
     rows = gathered(find([sweep])).without_results

@@ -86,8 +86,9 @@ class Run:
         """What was measured: a row an alignment, or one row of all plain numbers where there are no alignments."""
         if self.measured is not None:
             return self.measured
-        training = self.results.get("training", {})
-        evaluation, log = training.get("evaluation", {}), training.get("log", {})
+        # None where it was not evaluated: a modular adder's accuracy stands among its numbers.
+        training = self.results.get("training") or {}
+        evaluation, log = training.get("evaluation") or {}, training.get("log") or {}
         trained = {
             "trial_accuracy": evaluation.get("accuracy"),
             "heldout_accuracy": evaluation.get("held_out"),
