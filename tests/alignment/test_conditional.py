@@ -61,6 +61,15 @@ def test_each_start_but_the_random_one_exchanges_what_has_another_code_in_each_p
     }
 
 
+def test_a_condition_whose_states_are_all_one_leaves_the_random_start(coded):
+    """There the value has no code, and a map that writes nothing has no inverse."""
+    seen, _ = coded
+    sides = [(seen.base, seen.base_values), (seen.source, seen.source_values)]
+    base, source = (torch.where(values[:, :1] == 0, seen.base[:1], side) for side, values in sides)
+    one = replace(seen, base=base, source=source)
+    assert list(starts(build("conditional", WIDTH, 3, 1, 0, 2), one)) == ["random"]
+
+
 def test_no_linear_exchange_of_any_rank_does(coded):
     """A bound: least squares of the wanted move on the difference, with no limit of rank, leaves a good part of it."""
     seen, goal = coded

@@ -40,6 +40,8 @@ Code = tuple[Float[Tensor, "hidden k"], Float[Tensor, "hidden k"], Float[Tensor,
 def starts(intervention: pv.Intervention, seen: Seen) -> Mapping[str, dict[str, Tensor]]:
     """Every start by name; "random" has the probe and the means, and directions at random.
 
+    Those that are no map are left out: in some condition the states do not vary with the value.
+
     Raises:
         InvalidArgumentError: a condition has too few states.
     """
@@ -54,7 +56,9 @@ def starts(intervention: pv.Intervention, seen: Seen) -> Mapping[str, dict[str, 
     for name, ridge in ((("means, U = V", None)), *((f"means, ridge {ridge:g}", ridge) for ridge in RIDGES)):
         parts = [_codes(seen, block, label, m, k, ridge) for block in range(len(seen.blocks))]
         columns, rows, offsets = (torch.cat([part[side] for part in parts], -1) for side in (0, 1, 2))
-        made[name] = {**fixed, "columns": columns, "rows": rows, "offsets": offsets}
+        # Where a condition's states are all one, as a token's embedding is, its code is nothing and has no inverse.
+        if not bool(torch.linalg.inv_ex((rows.mT @ columns).float())[1].any()):
+            made[name] = {**fixed, "columns": columns, "rows": rows, "offsets": offsets}
     return made
 
 
