@@ -40,7 +40,7 @@ def rows(shares: dict[str, int], operations: int, seed: int) -> dict[str, Row]:
     made: dict[str, Row] = {"executions": executions, "tracking": tracking, "damage": partial(damages, "align")}
     made["disk"] = disks
     made |= {row: partial(random_kills, row.partition(":")[0], share, seed) for row, share in shares.items()}
-    made |= {f"{one}:operations": partial(operation_kills, one, operations) for one in (SWEEP, *STUDIES)}
+    made |= {f"{one}:operations": partial(operation_kills, one, operations, seed) for one in (SWEEP, *STUDIES)}
     return made
 
 
@@ -93,8 +93,7 @@ def campaign(made: dict[str, Row], shares: dict[str, int], log: Log, until: floa
                         continue
                     if time.monotonic() > until:
                         return
-                    if (fault := trial()) is None:
-                        break
+                    fault = trial()
                     log.add(row, name, 1, int(not fault), fault)
             except Exception as error:
                 log.add(row, "itself", 1, 0, f"{type(error).__name__}: {error}")
@@ -115,7 +114,7 @@ def main() -> None:
     """Try, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500, help="at random moments, over all studies and a sweep")
-    parser.add_argument("--operations", type=int, default=1000, help="the most file operations of a study")
+    parser.add_argument("--operations", type=int, default=1000, help="the most file operations of a study, by chance")
     parser.add_argument("--inputs", type=int, default=2000, help="wrong values")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], help="ends of rows' names: damage, align:random, :random")

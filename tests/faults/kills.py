@@ -13,8 +13,8 @@ from typing import Any
 
 from small import Small, forked
 
-Trial = tuple[str, Callable[[], str | None]]
-"""Its name, and what is wrong after it: "" for nothing, `None` where there is nothing more to try."""
+Trial = tuple[str, Callable[[], str]]
+"""Its name, and what is wrong after it: "" for nothing."""
 
 
 def random_kills(study: str, times: int, seed: int, at: Path) -> Iterator[Trial]:
@@ -38,8 +38,11 @@ def random_kills(study: str, times: int, seed: int, at: Path) -> Iterator[Trial]
 OPERATIONS = ("rename", "replace", "fsync", "mkdir", "unlink", "rmdir", "chmod")
 
 
-def stopping(at: int) -> None:
-    """Let this process end before its n-th file operation: after the one before, nothing else happens on the disk."""
+def stopping(at: int | None) -> list[int]:
+    """Let this process end before its n-th file operation: after the one before, nothing else happens on the disk.
+
+    Returns how many there were, in a list that goes on counting; `None` ends it before none.
+    """
     done = [0]
 
     def patched(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,22 +56,39 @@ def stopping(at: int) -> None:
 
     for name in OPERATIONS:
         setattr(os, name, patched(getattr(os, name)))
+    return done
 
 
-def operation_kills(study: str, most: int, at: Path) -> Iterator[Trial]:
-    """End a run before each of its file operations, and go on."""
+def operations_of(small: Small, at: Path) -> int:
+    """How many file operations an uninterrupted run has."""
+    told = at / "operations"
+
+    def counted() -> None:
+        done = stopping(None)
+        small.work(at / "counted")
+        told.write_text(str(done[0]))
+
+    forked(counted)
+    return int(told.read_text())
+
+
+def operation_kills(study: str, most: int, seed: int, at: Path) -> Iterator[Trial]:
+    """End a run before each of its file operations, in an order by chance, and go on; `most` of them at most."""
     small = Small(study, at)
 
-    def ended(index: int) -> str | None:
+    def ended(index: int) -> str:
         folder = at / f"run{index}"
 
         def interrupted() -> None:
             stopping(index)
             small.work(folder)
 
-        fault = None if forked(interrupted) == 0 else small.goes_on(folder)
-        shutil.rmtree(folder)
+        code = forked(interrupted)
+        fault = small.goes_on(folder) if code == 9 else f"it did not end before its file operation {index} ({code})"
+        shutil.rmtree(folder, ignore_errors=True)
         return fault
 
-    for index in range(most):
+    order = list(range(operations_of(small, at)))
+    random.Random(f"{seed} {study}").shuffle(order)
+    for index in order[:most]:
         yield str(index), lambda index=index: ended(index)  # type: ignore[misc]
