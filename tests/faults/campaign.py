@@ -4,7 +4,7 @@ Kills (`kills`), damage (`damage`), files with code in them and tracking that fa
 (`contract`). Everything is seeded. What was tried stands in a log, a line a trial, so that a campaign that was stopped,
 or that `--minutes` ended, goes on where it was:
 
-python tests/faults/campaign.py --log runs/faults.jsonl --minutes 15 --only sweep:random damage
+python tests/faults/campaign.py --log runs/faults.jsonl --minutes 15 --only sweep:random :damage
 """
 
 import argparse
@@ -35,12 +35,12 @@ def shared(kills: int) -> dict[str, int]:
     return {f"{one}:random": kills // len(runs) + (i < kills % len(runs)) for i, one in enumerate(runs)}
 
 
-def rows(shares: dict[str, int], operations: int, seed: int) -> dict[str, Row]:
+def rows(shares: dict[str, int], most: dict[str, int], seed: int) -> dict[str, Row]:
     """Everything that is tried, by name."""
-    made: dict[str, Row] = {"executions": executions, "tracking": tracking, "damage": partial(damages, "align")}
-    made["disk"] = disks
+    made: dict[str, Row] = {"executions": executions, "tracking": tracking, "disk": disks}
+    made |= {f"{one}:damage": partial(damages, one, most["damages"], seed) for one in STUDIES}
     made |= {row: partial(random_kills, row.partition(":")[0], share, seed) for row, share in shares.items()}
-    made |= {f"{one}:operations": partial(operation_kills, one, operations, seed) for one in (SWEEP, *STUDIES)}
+    made |= {f"{one}:operations": partial(operation_kills, one, most["operations"], seed) for one in (SWEEP, *STUDIES)}
     return made
 
 
@@ -115,9 +115,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500, help="at random moments, over all studies and a sweep")
     parser.add_argument("--operations", type=int, default=1000, help="the most file operations of a study, by chance")
+    parser.add_argument("--damages", type=int, default=1000, help="the most damaged files of a study, by chance")
     parser.add_argument("--inputs", type=int, default=2000, help="wrong values")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", default=[], help="ends of rows' names: damage, align:random, :random")
+    parser.add_argument("--only", nargs="*", default=[], help="ends of rows' names: disk, align:random, :damage")
     parser.add_argument("--log", type=Path, default=Path("runs/faults.jsonl"))
     parser.add_argument("--minutes", type=float, default=1e6, help="after which no further trial begins")
     given = parser.parse_args()
@@ -128,7 +129,7 @@ def main() -> None:
     os.environ |= {"WANDB_MODE": "disabled", "WANDB_SILENT": "true", "HF_HUB_OFFLINE": "1"}
     log = Log(given.log)
     shares = shared(given.kills)
-    made = rows(shares, given.operations, given.seed)
+    made = rows(shares, {"operations": given.operations, "damages": given.damages}, given.seed)
     wanted = {name: row for name, row in made.items() if not given.only or name.endswith(tuple(given.only))}
     campaign(wanted, shares, log, time.monotonic() + 60 * given.minutes)
     if (not given.only or "inputs" in given.only) and not log.has("inputs", None):

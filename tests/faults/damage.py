@@ -5,6 +5,7 @@ Passed where the run then comes to the results that it had, or names what is dam
 
 import contextlib
 import io
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,11 @@ WAYS = {
 }  # fmt: skip
 
 
-def damages(study: str, at: Path) -> Iterator[Trial]:
-    """Of a finished run; where it is not the results themselves, the run is one that had not come to them."""
+def damages(study: str, most: int, seed: int, at: Path) -> Iterator[Trial]:
+    """Of a finished run; where it is not the results themselves, the run is one that had not come to them.
+
+    In an order by chance, `most` at most.
+    """
     from numsym.errors import NumsymError
 
     small = Small(study, at)
@@ -41,6 +45,7 @@ def damages(study: str, at: Path) -> Iterator[Trial]:
             return f"{type(error).__name__}: {error}"
 
     files = [path.relative_to(small.whole) for path in sorted(small.whole.rglob("*")) if path.is_file()]
-    for name in (one for one in files if one.suffix not in (".png", ".html")):
-        for way in WAYS:
-            yield f"{name} {way}", lambda name=name, way=way: damaged(name, way)  # type: ignore[misc]
+    order = [(name, way) for name in files if name.suffix not in (".png", ".html") for way in WAYS]
+    random.Random(f"{seed} {study}").shuffle(order)
+    for name, way in order[:most]:
+        yield f"{name} {way}", lambda name=name, way=way: damaged(name, way)  # type: ignore[misc]
