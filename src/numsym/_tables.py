@@ -1,12 +1,11 @@
 """pyvene's tables of models: which components a class has, where they are, and which of them hold in a model.
 
 pyvene knows a model class by two tables: component name -> (module path, hook), and component name -> attribute of the
-model's config that holds its width. Filling them is all that it takes to make a model intervenable. This file and
-`_pyvene` alone touch pyvene's internals.
+model's config that holds its width. Filling them is all that it takes to make a model intervenable. This file,
+`_places` and `_pyvene` alone touch pyvene's internals.
 """
 
 import contextlib
-import inspect
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,16 +15,15 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from numsym._places import HOOKS, TOKENS, layers_at, modules_at, observed
 from numsym.errors import InvalidArgumentError, ModelMismatchError, UnknownNameError, check_name
 
 # pyvene prints when it is imported; a library must not.
 with contextlib.redirect_stdout(io.StringIO()):
-    from pyvene.models import constants, intervenable_modelcard, modeling_utils
+    from pyvene.models import intervenable_modelcard, modeling_utils
 
 SPLIT_HEADS = ((modeling_utils.split_head_and_permute, "n_head"),)
 """The `split` of a component that holds heads side by side; `register(..., n_head="num_heads")` says how many."""
-
-HOOKS = {"output": constants.CONST_OUTPUT_HOOK, "input": constants.CONST_INPUT_HOOK}
 
 
 @dataclass(frozen=True)
@@ -111,9 +109,6 @@ REPEATED = (
 STATE_SITES = "state_sites"
 """The part of a model of transformers that numsym adds for the states that its cache holds."""
 
-TOKENS = 3
-"""Of the run that shows what holds."""
-
 _FAULTS: "WeakKeyDictionary[nn.Module, tuple[dict[str, tuple], dict[str, str]]]" = WeakKeyDictionary()
 """By model, the table that it had, and what was found of it."""
 
@@ -148,7 +143,7 @@ def forget(model: nn.Module) -> None:
 
 def _fault(model: nn.Module, name: str, seen: dict[str, list[list[Any]]] | None) -> str | None:
     path, hook, *_ = _table(model)[name]
-    modules = [module for _, module in _modules(model, path)]
+    modules = [module for _, module in modules_at(model, path)]
     if not modules:
         return f"there is no module at {path}"
     fused = [module for module in modules if isinstance(module, nn.RNNBase)]
@@ -178,67 +173,6 @@ def _fault_of(model: nn.Module, name: str, values: list[Any]) -> str | None:
     if part.shape[-2:] != (TOKENS, width):
         return f"it is {part.shape[-1]} wide for each of {part.shape[-2]}, and pyvene's table says {width}"
     return None
-
-
-@torch.no_grad()
-def observed(model: nn.Module, places: Mapping[str, tuple[str, str]]) -> dict[str, list[list[Any]]]:
-    """What places show in a run of a few tokens: for each layer in which one runs, a value for each of its calls.
-
-    Args:
-        model: with a forward that takes `input_ids`.
-        places: name -> module path, and pyvene's hook.
-
-    Returns:
-        Nothing of places that do not run.
-
-    Raises:
-        ModelMismatchError: the model does not run on tokens alone.
-    """
-    found: dict[tuple[str, int], list[Any]] = {}
-    handles = []
-
-    def watch(name: str, layer: int, module: nn.Module, hook: str) -> None:
-        def look(_module: nn.Module, args: tuple, kwargs: dict, output: Any = None) -> None:
-            # As pyvene reads it: the first positional argument, else the first by keyword; the first of a tuple.
-            value = output if hook == HOOKS["output"] else (args[0] if args else next(iter(kwargs.values()), None))
-            found.setdefault((name, layer), []).append(value[0] if isinstance(value, tuple) and value else value)
-
-        handles.append(getattr(module, hook)(look, with_kwargs=True))
-
-    modes = [(part, part.training) for part in model.modules()]
-    try:
-        for name, (path, hook) in places.items():
-            for layer, module in _modules(model, path):
-                watch(name, layer, module, hook)
-        model.eval()
-        given = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
-        model(input_ids=torch.zeros(1, TOKENS, dtype=torch.long, device=next(model.parameters()).device), **given)
-    except Exception as error:
-        line = next(iter(str(error).strip().splitlines()), "")
-        raise ModelMismatchError(
-            f"model of type {type(model).__name__} is not allowed: its forward does not run on `input_ids` alone "
-            f"({type(error).__name__}: {line})"
-        ) from error
-    finally:
-        for part, training in modes:
-            part.training = training
-        for handle in handles:
-            handle.remove()
-    layers: dict[str, list[list[Any]]] = {}
-    for (name, _), values in found.items():
-        layers.setdefault(name, []).append(values)
-    return layers
-
-
-def _modules(model: nn.Module, path: str) -> list[tuple[int, nn.Module]]:
-    """The modules that a path names, by layer, where they are there."""
-    found = []
-    for layer in range((_count(model, path) or 1) if "%s" in path else 1):
-        with contextlib.suppress(AttributeError, IndexError, KeyError):
-            module = modeling_utils.getattr_for_torch_module(model, path % layer if "%s" in path else path)
-            if isinstance(module, nn.Module):
-                found.append((layer, module))
-    return found
 
 
 def component_module(model: nn.Module, component: str, layer: int = 0) -> tuple[nn.Module, str]:
@@ -286,23 +220,12 @@ def layers_with(model: nn.Module, component: str) -> list[int]:
         UnknownNameError: no such component.
     """
     _check_component(model, component)
-    return [layer for layer, _ in _modules(model, _table(model)[component][0])]
-
-
-def _count(model: nn.Module, path: str) -> int | None:
-    """How many layers a path may name, where that can be told."""
-    if "[%s]" not in path:
-        return None
-    try:
-        layers = modeling_utils.getattr_for_torch_module(model, path.partition("[%s]")[0])
-    except AttributeError:
-        return None
-    return len(layers) if isinstance(layers, nn.ModuleList | nn.Sequential) else None
+    return [layer for layer, _ in modules_at(model, _table(model)[component][0])]
 
 
 def _layers(model: nn.Module, path: str) -> str:
     """The layers that a path may name, as the end of a message."""
-    count = _count(model, path)
+    count = layers_at(model, path)
     return "" if count is None else f"; its layers are 0..{count - 1}"
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from numsym._tables import HOOKS, SPLIT_HEADS, TOKENS, Component, components_of, observed, register, tabled
+from numsym._places import HOOKS, TOKENS, observed
+from numsym._tables import SPLIT_HEADS, Component, components_of, register, tabled
 from numsym.errors import ModelMismatchError
 
 ATTENTION = ("self_attn", "attn", "attention", "self_attention")
