@@ -3,6 +3,8 @@
     python -m benchmarks.search choose      settings, on networks of seed 0
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
     python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
+    python -m benchmarks.search rates       rotation and LAF of width 128 at the default's rate, and at one that falls with
+                                            the width
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
     python -m benchmarks.search table       the default on six rows, against the best that was seen there before;
                                             some of them by their numbers: table 4 5 6
@@ -10,6 +12,8 @@
                                             one of them with its width, k and seed: conditional 128 16 0
     python -m benchmarks.search across      between each two of three networks, from a random start and a fitted one;
                                             some by their numbers: across 2
+    python -m benchmarks.search verdicts    what `compare` says of three networks with its weight of the latent loss, and
+                                            without; of one of them: verdicts 2
     python -m benchmarks.search latent      what the counterfactual latent loss does, on networks of seed 1
 
 One thread; seconds are of the CPU, so that other work on the machine changes them less. [N]'s search stops after 6,000
@@ -116,6 +120,23 @@ def wide() -> None:
     report("search_wide", rows)
 
 
+def rates() -> None:
+    """The default's rate at width 128, and 3e-2 times the root of 20 over the width: how high, and how soon at 95."""
+    rows: list[Row] = []
+    for (name, seed), function in product((("single_object", 1), ("multi_object", 0)), ("linear", "orthogonal")):
+        task = TASKS[name]()
+        model = network(task, 128, seed)
+        for rate in (3e-2, 3e-2 * (20 / 128) ** 0.5):
+            (found,), seconds, course = searched(model, task, 16, [function], {"learning_rate": rate}, seed=seed)
+            there = next((at for at, iia in course if iia >= 0.95), float("inf"))
+            early = {f"{r['step']} steps": 100 * r["iia"] for r in found.records if r["step"] in (0, 100, 200)}
+            early = {key: early.get(key, float("nan")) for key in ("0 steps", "100 steps", "200 steps")}
+            rows.append({"work": f"{name}, seed {seed}, {function}, rate {rate:.2g}", **early, "IIA": 100 * found.iia,
+                         "s to 95": there, "s": seconds})  # fmt: skip
+            print(rows[-1], flush=True)
+    report("search_rates", rows)
+
+
 def compared(first: dict[str, Any], changes: list[dict[str, Any]]) -> list[Row]:
     """What the four functions reach in one batch with each change of some settings."""
     rows: list[Row] = []
@@ -208,6 +229,28 @@ def latent() -> None:
     report("search_latent", rows)
 
 
+def verdicts(numbers: Sequence[int] = (1, 2, 3)) -> None:
+    """What `compare` says of GRUs of width 20 that it was not chosen on, with its weight of the latent loss and without.
+
+    Of each program its worst variable's IIA and how much farther than natural states its exchanged ones are from these.
+    """
+    rows: list[Row] = []
+    cells = (("single_object", 1), ("multi_object", 2), ("multi_object", 1))
+    for (name, seed), weight in product((cells[number - 1] for number in numbers), (0.1, 0.0)):
+        task, programs = TASKS[name](), ["up_down", "up_up"]
+        options: dict[str, Any] = {"subspace_dim": 10, "full": False, "search": {"cl_weight": weight}, "seed": seed}
+        found = numsym.compare(network(task, 20, seed), task, programs, **options)
+        row: Row = {"work": f"{name}, seed {seed}, weight {weight:g}"}
+        for verdict in sorted(found.verdicts, key=lambda one: programs.index(one.program)):
+            of = [one for one in found.hypotheses if one.program == verdict.program]
+            away = [one.divergence.nearest - one.divergence.natural_nearest for one in of if one.divergence]
+            row |= {verdict.program: verdict.verdict, f"{verdict.program} IIA": 100 * verdict.iia.value,
+                    f"{verdict.program} away": max(away)}  # fmt: skip
+        rows.append(row)
+        print(row, [one.why for one in found.verdicts], flush=True)
+    report("search_verdicts", rows, whole=len(set(numbers)) == len(cells))
+
+
 def across(numbers: Sequence[int] = (1, 2, 3)) -> None:
     """A count exchanged between each two of three GRUs of width 20, as `numsym.cross_model` does it."""
     sides = []
@@ -253,8 +296,8 @@ if __name__ == "__main__":
     part, *numbers = sys.argv[1:] or [""]
     if part == "conditional" and numbers:  # one network: width, k, seed
         conditional([(int(numbers[0]), int(numbers[1]), int(numbers[2]))])
-    elif part in ("table", "across") and numbers:
-        {"table": table, "across": across}[part]([int(number) for number in numbers])
+    elif part in (some := {"table": table, "across": across, "verdicts": verdicts}) and numbers:
+        some[part]([int(number) for number in numbers])
     else:
         {
             "choose": choose,
@@ -264,4 +307,6 @@ if __name__ == "__main__":
             "conditional": conditional,
             "latent": latent,
             "across": across,
+            "verdicts": verdicts,
+            "rates": rates,
         }.get(part, judge)()
