@@ -3,8 +3,8 @@
     python -m benchmarks.search choose      settings, on networks of seed 0
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
     python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
-    python -m benchmarks.search rates       rotation and LAF of width 128 at the default's rate, and at one that falls with
-                                            the width
+    python -m benchmarks.search rates       rotation and LAF of width 128 at the default's rate, and at one that falls
+                                            with the width
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
     python -m benchmarks.search table       the default on six rows, against the best that was seen there before;
                                             some of them by their numbers: table 4 5 6
@@ -12,8 +12,8 @@
                                             one of them with its width, k and seed: conditional 128 16 0
     python -m benchmarks.search across      between each two of three networks, from a random start and a fitted one;
                                             some by their numbers: across 2
-    python -m benchmarks.search verdicts    what `compare` says of three networks with its weight of the latent loss, and
-                                            without; of one of them: verdicts 2
+    python -m benchmarks.search verdicts    what `compare` says of three networks with its weight of the latent loss,
+                                            and without; of one of them: verdicts 2
     python -m benchmarks.search latent      what the counterfactual latent loss does, on networks of seed 1
 
 One thread; seconds are of the CPU, so that other work on the machine changes them less. [N]'s search stops after 6,000
@@ -230,7 +230,7 @@ def latent() -> None:
 
 
 def verdicts(numbers: Sequence[int] = (1, 2, 3)) -> None:
-    """What `compare` says of GRUs of width 20 that it was not chosen on, with its weight of the latent loss and without.
+    """What `compare` says of GRUs of width 20 that its weight of the latent loss was not chosen on, and without it.
 
     Of each program its worst variable's IIA and how much farther than natural states its exchanged ones are from these.
     """

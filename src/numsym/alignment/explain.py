@@ -49,6 +49,9 @@ RANGES = 4
 APART = 3_000_000
 """Added to a result's seed for the pairs that it is explained on."""
 
+KEPT = ("task", "program", "variables", "alignment", "subspace_dim", "start", "starts", "ends")
+"""What an explanation says of its alignment as the result has it."""
+
 NOTES = """\
 IIA in percent with 95 % intervals, on pairs that were not trained on.
 Values of a variable: at the base down, at the source across. Here pairs count
@@ -214,10 +217,7 @@ def explain(
     """
     check_at_least("measured", measured, 10)
     check_at_least("examples", examples, 0)
-    if result.model is None:
-        raise InvalidArgumentError("result is not allowed: it was read without its model; load it with it")
-    if result.task != task.name:
-        raise InvalidArgumentError(f"task={task.name!r} is not allowed: the alignment is of {result.task!r}")
+    _check_of(result, task)
     task = rightly(result.model, task)
     program = task.program(result.program)
     counts, settings = options_of(PairCounts, pairs), options_of(SearchSettings, search)
@@ -230,11 +230,7 @@ def explain(
         chosen = drawn.rows(picked(right, drawn, program, examples))
         moved = exchanged_states(result.model, result.site, result.intervention, drawn)
         return Explanation(
-            task=result.task,
-            program=result.program,
-            variables=result.variables,
-            alignment=result.alignment,
-            subspace_dim=result.subspace_dim,
+            **{name: getattr(result, name) for name in KEPT},
             site=str(result.site),
             measured=Measurement.of(right[unseen], drawn.rows(unseen)),
             crossed=crossed(right, drawn, program),
@@ -242,10 +238,14 @@ def explain(
             divergence=Divergence.of(*moved),
             geometry=Geometry.of(*moved, _labels(program, drawn, len(moved[0]) // len(drawn))),
             examples=in_words(result, task, chosen) if len(chosen) else (),
-            start=result.start,
-            starts=result.starts,
-            ends=result.ends,
         )
+
+
+def _check_of(result: AlignmentResult, task: Task) -> None:
+    if result.model is None:
+        raise InvalidArgumentError("result is not allowed: it was read without its model; load it with it")
+    if result.task != task.name:
+        raise InvalidArgumentError(f"task={task.name!r} is not allowed: the alignment is of {result.task!r}")
 
 
 def fresh_pairs(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from numsym.alignment.drawing import Positions, draw_pairs
+from numsym.alignment.drawing import Half, Positions, draw_pairs
 from numsym.errors import InvalidArgumentError, check_at_least, check_name
 from numsym.programs import Program, State, state_at, unroll
 from numsym.tasks import Task
@@ -171,9 +171,24 @@ def interchange_pairs(
     blocks, giving = [program.block(variable) for variable in variables], source or (task, program)
     for name in dict.fromkeys(name for names in blocks for name in names):
         check_name("variable of the source's program", name, giving[1].variables)
-    base, given, block = draw_pairs(
-        (task, program), giving, blocks, n, split, {} if positions is None else positions, generator
-    )
+    where: Positions = {} if positions is None else positions
+    drawn = draw_pairs((task, program), giving, blocks, n, split, where, generator)
+    made = _paired((task, program), giving, variables, drawn, generator)
+    if isinstance(where, Mapping):
+        return made
+    return replace(made, base_tokens=drawn[0].tokens, source_tokens=drawn[1].tokens)
+
+
+def _paired(
+    own: tuple[Task, Program],
+    giving: tuple[Task, Program],
+    variables: tuple[str, ...],
+    drawn: tuple[Half, Half, Tensor],
+    generator: torch.Generator | None,
+) -> Pairs:
+    """The exchange of drawn bases with sources, and what then follows in the bases."""
+    (task, program), (base, given, block) = own, drawn
+    blocks = [program.block(variable) for variable in variables]
     state, changed = _exchanged(blocks, block, base.state, given.state)
     source_mask = torch.arange(given.input_ids.shape[1], device=given.at.device) <= given.at[:, None]
     return Pairs(
@@ -192,11 +207,6 @@ def interchange_pairs(
         variables=variables,
         base_state={name: base.state[name] for name in program.variables},
         source_state={name: given.state[name] for name in giving[1].variables},
-        **(
-            {}
-            if isinstance({} if positions is None else positions, Mapping)
-            else {"base_tokens": base.tokens, "source_tokens": given.tokens}
-        ),
     ).rows(slice(None))
 
 
