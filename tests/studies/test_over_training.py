@@ -77,13 +77,17 @@ def test_an_interrupted_run_goes_on_and_ends_as_without_a_run(tmp_path, monkeypa
         assert torch.equal(ours, its)
 
 
-def test_a_run_is_not_gone_on_with_by_another_training_or_without_its_checkpoints(tmp_path):
-    measured(fresh(), run=Run(tmp_path / "run", track=False, quiet=True))
+def test_a_run_is_not_gone_on_with_by_another_training_and_lost_checkpoints_are_made_again(tmp_path, caplog):
+    curve = measured(fresh(), run=Run(tmp_path / "run", track=False, quiet=True))
     with pytest.raises(RunFolderError, match=r"was made with .*steps=30 \(now 20\)"):
         measured(fresh(), training={**TRAINING, "steps": 20}, run=Run(tmp_path / "run", track=False, quiet=True))
-    (tmp_path / "run" / "checkpoints" / "000010").rename(tmp_path / "elsewhere")
-    with pytest.raises(RunFolderError, match="checkpoints/000010 is gone from the run"):
-        measured(fresh(), run=Run(tmp_path / "run", track=False, quiet=True))
+    one, other = (tmp_path / "run" / "checkpoints" / name / "model.safetensors" for name in ("000000", "000010"))
+    content = one.read_bytes(), other.read_bytes()
+    one.write_bytes(content[0][:-1])
+    other.parent.rename(tmp_path / "elsewhere")
+    assert measured(fresh(), run=Run(tmp_path / "run", track=False, quiet=True)) == curve
+    assert (one.read_bytes(), other.read_bytes()) == content
+    assert "000000 is damaged (model.safetensors): set aside as" in caplog.text
 
 
 def test_another_task_is_searched_for_what_it_names():

@@ -94,30 +94,53 @@ def trained(
 ) -> dict[int, Weights]:
     """Train a model, and give its weights after these steps, as far as it takes them, and after the last.
 
-    Each is a part of the run as soon as it is reached, and a model by itself, which `model=` can name.
+    Each is a part of the run as soon as it is reached, and a model by itself, which `model=` can name. One that is gone
+    or damaged, while the trained model is there, is made again by the same training.
+
+    Raises:
+        RunFolderError: the same training, on another machine or version, takes another course.
     """
-    kept: dict[int, Weights] = {}
+    start, kept = _weights(model), dict[int, Weights]()
     asked = {"task": task.asked(), "weights": hash_of(model), "seed": seed, **settings}
 
-    def save(_: Weights, folder: Path) -> None:
+    def save(weights: Weights, folder: Path) -> None:
+        model.load_state_dict(weights)
         write_weights(model, folder)
 
     def read(folder: Path) -> Weights:
         return load_file(folder / FILE)
 
-    def keep(step: int, *, reached: bool = True) -> None:
-        part = f"checkpoints/{step:06d}"
+    def keep(step: int) -> None:
+        kept[step] = run.keep(_part(step), lambda: _weights(model), read, save=save, asked=asked)
 
-        def weights() -> Weights:
-            if not reached:
-                raise RunFolderError(
-                    f"checkpoints/{step:06d} is gone from the run, whose model is there: give a new folder"
-                )
-            return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-        kept[step] = run.keep(part, weights, read, save=save, asked=asked)
+    def again(missing: Sequence[str]) -> dict[str, Weights]:
+        model.load_state_dict(start)
+        found: dict[str, Weights] = {}
+        train(
+            model,
+            task,
+            seed=seed,
+            keep_at=steps,
+            on_keep=lambda n: found.update({_part(n): _weights(model)}),
+            **settings,
+        )
+        if gone := set(missing) - set(found):
+            raise RunFolderError(
+                f"{min(gone)} is gone from the run, and training again did not come to it: give a new folder"
+            )
+        return {name: found[name] for name in missing}
 
     log = train(model, task, seed=seed, keep_at=steps, on_keep=keep, run=run, **settings)
-    for step in sorted({*(step for step in steps if step <= log.steps), log.steps} - set(kept)):
-        keep(step, reached=False)  # the trained model was in the run
-    return kept
+    parts = {
+        _part(step): step for step in sorted({*(step for step in steps if step <= log.steps), log.steps} - {*kept})
+    }
+    found = run.keep_all(list(parts), again, read, save=save, asked=dict.fromkeys(parts, asked))
+    return kept | {parts[name]: weights for name, weights in found.items()}
+
+
+def _part(step: int) -> str:
+    return f"checkpoints/{step:06d}"
+
+
+def _weights(model: nn.Module) -> Weights:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
