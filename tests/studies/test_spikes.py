@@ -18,7 +18,7 @@ def test_an_adder_that_only_knows_circles_uses_them(bench):
     assert found.right.value >= found.random_ablated.value > 0.9 > 0.7 > found.ablated.value
     assert found.moved.value > 0.3 > 0.1 > found.random_moved.value
     untrained = build_adder("transformer", bench.task, width=32, layers=1)
-    assert spikes_of(untrained, bench.task, [3], trials=50)[0].read == "idle"
+    assert spikes_of(untrained, bench.task, [3], trials=50)[0].read == "nothing is right"
 
 
 @pytest.mark.parametrize("architecture", ["transformer", "mamba2", "gated_deltanet"])
@@ -34,3 +34,4 @@ def test_a_verdict_holds_the_cost_against_random_subspaces():
     assert _verdict(right, low, high) == "used"
     assert _verdict(right, Share.of_counts(58, 100), high) == "as any subspace"
     assert _verdict(right, Share.of_counts(97, 100), high) == "idle"
+    assert _verdict(Share.of_counts(1, 100), Share.of_counts(0, 100), low) == "nothing is right"

@@ -11,7 +11,7 @@ from numsym.studies.adder_bench import Bench, costs_nothing
 from numsym.studies.periods import shares
 from numsym.tasks import AdditionTask, WrittenAdditionTask
 
-USED, IDLE, ANY = "used", "idle", "as any subspace"
+USED, IDLE, ANY, NOTHING = "used", "idle", "as any subspace", "nothing is right"
 
 RANDOM = 5
 """Random subspaces of the same rank that a period's is held against."""
@@ -31,7 +31,8 @@ class Spike:
         unwritten, random_unwritten: right when the subspace, or random ones, are taken out of the numbers'
             unembeddings.
         read: whether it is used where a is read: "idle" where ablating it costs less than two standard errors, "used"
-            where it costs more than random subspaces do (their intervals lie apart), else "as any subspace".
+            where it costs more than random subspaces do (their intervals lie apart), else "as any subspace"; and
+            "nothing is right" where the network answers too few trials to lose any.
         written: the same where the sum is written.
     """
 
@@ -79,6 +80,8 @@ def spikes_of(
 
 
 def _verdict(right: Share, ablated: Share, random: Share) -> str:
+    if costs_nothing(right, Share.of_counts(0, right.n)):
+        return NOTHING
     if costs_nothing(right, ablated):
         return IDLE
     return USED if ablated.high < random.low else ANY
