@@ -258,18 +258,20 @@ def across(numbers: Sequence[int] = (1, 2, 3)) -> None:
         task = TASKS[name]()
         sides.append(Side(f"{name}-{seed}", network(task, 20, seed), task))
     both, rows = list(combinations(sides, 2)), list[Row]()
-    courses = (("linear", 300), ("linear", 1000), ("orthogonal", 300))
-    for number, (function, steps), start in product(numbers, courses, ("random", "fitted")):
+    alone = [("linear", 300), ("linear", 1000), ("orthogonal", 300)]
+    courses = [(*one, start, 1) for one in alone for start in ("random", "fitted")] + [("linear", 1000, "fitted", 2)]
+    for number, (function, steps, start, tries) in product(numbers, courses):
         first, second = both[number - 1]
         asked = [Hypothesis(variable="count", alignment=function, subspace_dim=10)]
-        search, began = {"starts": start, "max_steps": steps}, time.process_time()
+        search, began = {"starts": start, "max_steps": steps, "tries": tries}, time.process_time()
         (found,) = numsym.cross_model([first, second], asked, search=search, controls=("floor",)).across
         iia = {
             name: 100 * share.value
             for name, share in zip(("1->1", "2->1", "1->2", "2->2"), found.iia.values(), strict=True)
         }
         before = 100 * max(found.starts.values(), default=0.0)
-        rows.append({"work": f"{first.name}, {second.name}, {function}, {start}, {steps} steps", "start": before,
+        said = f"{function}, {start}{' and random' if tries > 1 else ''}, {steps} steps"
+        rows.append({"work": f"{first.name}, {second.name}, {said}", "start": before,
                      **iia, "s": time.process_time() - began})  # fmt: skip
         print(rows[-1], flush=True)
     report("search_across", rows, whole=len(set(numbers)) == len(both))

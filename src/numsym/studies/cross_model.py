@@ -221,7 +221,7 @@ def cross_model(
     hypotheses: Hypotheses | None = None,
     *,
     search: Options[SearchSettings] = SearchSettings(
-        max_steps=1000, learning_rate=0.02, check_every=100, schedule="constant", tries=1
+        max_steps=1000, learning_rate=0.02, check_every=100, schedule="constant"
     ),
     pairs: Options[PairCounts] = PairCounts(train=4000, validation=500, test=1000),
     controls: bool | Sequence[str] = True,
@@ -232,7 +232,8 @@ def cross_model(
     Args:
         sides: the networks, two or more, each of a name of its own.
         hypotheses: what to search for, one variable or "full" each; by default the first network's task's own.
-        search: its settings; four directions at once need larger steps than one.
+        search: its settings; four directions at once need larger steps than one. A LAF is searched for from the start
+            that the states give and from a random one, side by side (`tries`): neither is always better.
         pairs: how many, for each direction.
         controls: True for all of `numsym.alignment.two_models.CONTROLS`, False for none, or their names.
         run: where each two networks' result is kept and all are shown.
