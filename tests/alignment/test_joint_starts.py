@@ -77,7 +77,7 @@ def test_directions_agree_on_what_the_values_coordinates_are(frames, networks):
 def test_rotations_begin_at_the_exchange_that_both_share(crossings, networks):
     pair = build("orthogonal", 5, K, 1, 0), build("orthogonal", 6, K, 1, 1)
     found = joint_starts(pair, networks, crossings)
-    assert list(found) == ["means, U = V", "regression"]
+    assert list(found) == ["agreeing, means", "agreeing, regression"]
     for start in found.values():
         assert off(placed(pair, start), crossings, networks) < 0.02
 
@@ -93,8 +93,8 @@ def test_lafs_begin_near_it_where_scales_and_offsets_differ(crossings, networks)
         one.bias.requires_grad_(True)
         one.standardise(network.states)
     found = joint_starts((lafs[0], lafs[1]), moved, crossings)
-    assert list(found) == ["regression"]
-    laf = off(placed(lafs, found["regression"]), crossings, moved)
+    assert list(found) == ["agreeing, regression"]
+    laf = off(placed(lafs, found["agreeing, regression"]), crossings, moved)
     for start in joint_starts((turned[0], turned[1]), moved, crossings).values():
         assert off(placed(turned, start), crossings, moved) > 3 * laf
 

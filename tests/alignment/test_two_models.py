@@ -70,13 +70,13 @@ def test_untrained_has_the_directions_across_and_permuted_all(subject):
 
 def test_a_search_begins_where_the_states_of_both_networks_say_or_at_random_alone(subject):
     asked = [subject.checked(Hypothesis(subspace_dim=2, alignment=one)) for one in ("linear", "orthogonal")]
-    data = [subject.draw(one) for one in asked]
+    data, laf = [subject.draw(one) for one in asked], "agreeing, regression"
     with frozen(*subject.models):
         found = subject.starts(asked, data, "fitted")
-        assert [list(one) for one in found] == [["random", "regression"], ["random", "means, U = V", "regression"]]
+        assert [list(one) for one in found] == [["random", laf], ["random", "agreeing, means", laf]]
         assert subject.starts(asked, data, "random") == [{"random": {}}] * 2
         searched = train(subject, asked[:1], data[:1], replace(SETTINGS, starts="fitted"))
-        assert (progress := searched.progress[0]).start == "regression"
-        assert progress.starts["regression"] > progress.starts["random"] + 0.2
+        assert (progress := searched.progress[0]).start == laf
+        assert progress.starts[laf] > progress.starts["random"] + 0.2
         shares = subject.shares(searched, 0, data[0].test)
     assert min(share.value for share in shares.values()) > 0.8  # after two steps

@@ -49,6 +49,8 @@ def test_the_count_goes_both_ways_between_two_counters_of_different_tasks_and_wi
         assert found.controls["floor"][direction].value < 0.4, direction
         assert found.controls["permuted"][direction].value < 0.45, direction
     assert found.across.value == min(found.iia["multi->single"].value, found.iia["single->multi"].value)
+    assert set(found.starts) == set(found.ends) == {"random", "agreeing, regression"}
+    assert found.starts["agreeing, regression"] > found.starts["random"] + 0.2
     assert set(found.controls["untrained"]) == {"single->multi", "multi->single"}
     assert all(share.value < found.across.value - 0.2 for share in found.controls["untrained"].values())
 

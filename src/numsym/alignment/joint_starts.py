@@ -3,13 +3,15 @@
 What an exchange should result in is known on average: the mean state m, of the network that is written into, that has
 the counterfactual's values. So, without a step through either network:
 
-- *means, U = V* (of rotations): in each network the directions in which its mean state moves with the variable while
+- *agreeing, means* (of rotations): in each network the directions in which its mean state moves with the variable while
   all others are held (`numsym.alignment.starts`); the second network's are turned among themselves (orthogonal
   Procrustes) so that the mean states of each value have coordinates as near to the first network's as they can be.
-- *regression*: the two functions whose exchanges x, over the pairs of all directions, have the least squared distance
+- *agreeing, regression*: the two functions whose exchanges x, over the pairs of all directions, have the least squared distance
   |x - m|^2 as a share of the variance of the states there: L-BFGS on the states alone, from the rotation's means or a
   LAF that changes nothing. It is the squared part of the counterfactual latent loss of Grant, Han, Tartaglini, Potts
   (2026, arXiv 2511.04638), across networks.
+
+Both are of one kind, "agreeing", so that a search with two tries has the better of them and a random start.
 """
 
 from collections.abc import Callable, Mapping
@@ -97,14 +99,14 @@ def joint_starts(
         if all(isinstance(one, pv.RotatedSpaceIntervention) for one in pair):
             for one, frame in zip(begun, agreeing(networks, k), strict=True):
                 turn(one, frame)
-            found["means, U = V"] = _tensors(begun)
+            found["agreeing, means"] = _tensors(begun)
         else:
             for one in begun:
                 if isinstance(one, LinearAlignmentIntervention):
                     one.matrix.copy_(torch.eye(one.width))
                     one.scale.fill_(1.0)
     fitted = regression(begun, networks, crossings)
-    return found if fitted is None else found | {"regression": _tensors(fitted)}
+    return found if fitted is None else found | {"agreeing, regression": _tensors(fitted)}
 
 
 def agreeing(networks: tuple[Network, Network], k: int) -> tuple[Float[Tensor, "hidden k"], Float[Tensor, "other k"]]:

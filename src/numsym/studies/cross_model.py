@@ -232,8 +232,8 @@ def cross_model(
     Args:
         sides: the networks, two or more, each of a name of its own.
         hypotheses: what to search for, one variable or "full" each; by default the first network's task's own.
-        search: its settings; four directions at once need larger steps than one. A LAF is searched for from the start
-            that the states give and from a random one, side by side (`tries`): neither is always better.
+        search: its settings; four directions at once need larger steps than one. It begins at what the states
+            of both networks give and at random, side by side (`tries`): neither is always better.
         pairs: how many, for each direction.
         controls: True for all of `numsym.alignment.two_models.CONTROLS`, False for none, or their names.
         run: where each two networks' result is kept and all are shown.
