@@ -6,10 +6,10 @@ the counterfactual's values. So, without a step through either network:
 - *agreeing, means* (of rotations): in each network the directions in which its mean state moves with the variable while
   all others are held (`numsym.alignment.starts`); the second network's are turned among themselves (orthogonal
   Procrustes) so that the mean states of each value have coordinates as near to the first network's as they can be.
-- *agreeing, regression*: the two functions whose exchanges x, over the pairs of all directions, have the least squared distance
-  |x - m|^2 as a share of the variance of the states there: L-BFGS on the states alone, from the rotation's means or a
-  LAF that changes nothing. It is the squared part of the counterfactual latent loss of Grant, Han, Tartaglini, Potts
-  (2026, arXiv 2511.04638), across networks.
+- *agreeing, regression*: the two functions whose exchanges x, over the pairs of all directions, have the least squared
+  distance |x - m|^2 as a share of the variance of the states there: L-BFGS on the states alone, from the rotation's
+  means or a LAF that changes nothing. It is the squared part of the counterfactual latent loss of Grant, Han,
+  Tartaglini, Potts (2026, arXiv 2511.04638), across networks.
 
 Both are of one kind, "agreeing", so that a search with two tries has the better of them and a random start.
 """
