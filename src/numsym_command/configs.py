@@ -41,10 +41,11 @@ def recipe_folders(plugins: tuple[str, ...] = ()) -> list[Path]:
     return found
 
 
-def store(plugins: tuple[str, ...] = ()) -> dict[str, list[str]]:
+def store(plugins: tuple[str, ...] = (), replaced: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """Put every study and recipe where Hydra composes from; returns the names in each group.
 
-    A recipe is stored under its own group's name alone: whatever it says, it changes nothing else of the configuration.
+    Of the settings that are `replaced` nothing is kept: Hydra would put what is given into a mapping that is there. A
+    recipe is stored under its own group's name alone: whatever it says, it changes nothing else of the configuration.
     """
     known = {
         group: sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
@@ -52,7 +53,7 @@ def store(plugins: tuple[str, ...] = ()) -> dict[str, list[str]]:
     }
     shelf, found = ConfigStore.instance(), studies(plugins)
     for name, study in found.items():
-        shelf.store(group="experiment", name=name, node=node(study), package="_global_")
+        shelf.store(group="experiment", name=name, node=node(study, replaced), package="_global_")
     known["experiment"] = sorted({*found, *(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))})
     for group in GROUPS:
         known[group] = []
@@ -67,7 +68,7 @@ def store(plugins: tuple[str, ...] = ()) -> dict[str, list[str]]:
     return known
 
 
-def node(study: Study) -> dict[str, Any]:
+def node(study: Study, replaced: tuple[str, ...] = ()) -> dict[str, Any]:
     """A study's part of the configuration: its own settings under `experiment`, its search's where it has one."""
     own = {
         name: entry
@@ -75,6 +76,7 @@ def node(study: Study) -> dict[str, Any]:
         if name not in SEARCHED and not (name in GIVEN and entry[1] is ...)
     }
     own |= {name: (Any, value) for name, value in study.presets.items() if name not in (*GROUPS, "variable")}
+    own |= {name: (Any, None) for name, (_, value) in own.items() if name in replaced and isinstance(value, Mapping)}
     made: dict[str, Any] = {
         "experiment": typed("Experiment", {"name": (str, study.name), **own})(),
     }

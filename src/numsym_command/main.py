@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
+from typing import Any
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -29,12 +31,26 @@ def run(config: DictConfig) -> None:
 def plugins_of(arguments: list[str]) -> tuple[str, ...]:
     """The modules of installed plugins, and those that `plugins=[...]` names: known before anything is composed."""
     found = [entry.value for entry in entry_points(group="numsym.plugins")]
-    for text in arguments:
-        if text.startswith("plugins="):
-            with suppress(HydraException):
-                value = OverridesParser.create().parse_override(text).value()
-                found += [str(one) for one in (value if isinstance(value, list) else [value])]
+    for key, value in given(arguments):
+        if key == "plugins":
+            found += [str(one) for one in (value if isinstance(value, list) else [value])]
     return tuple(found)
+
+
+def replaced_in(arguments: list[str]) -> tuple[str, ...]:
+    """The settings of a study that are given whole, as a list or a mapping: `experiment.networks=[gru]`."""
+    whole = (key for key, value in given(arguments) if isinstance(value, list | dict | ChoiceSweep))
+    return tuple(key.removeprefix("experiment.") for key in whole if key.startswith("experiment."))
+
+
+def given(arguments: list[str]) -> Iterator[tuple[str, Any]]:
+    """What stands on the command as `key=value`, where it can be read."""
+    parser = OverridesParser.create()
+    for text in arguments:
+        if text[:1] not in "+~-" and "=" in text:
+            with suppress(HydraException):
+                override = parser.parse_override(text)
+                yield str(override.key_or_group), override.value()
 
 
 def main() -> None:
@@ -48,7 +64,7 @@ def main() -> None:
         report(folders, out)
         return
     plugins = plugins_of(sys.argv[1:])
-    known = store(plugins)
+    known = store(plugins, replaced_in(sys.argv[1:]))
     os.environ["NUMSYM_HELP"] = help_text(studies(plugins), known)
     os.environ.setdefault("WANDB_SILENT", "true")
     try:

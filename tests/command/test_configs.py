@@ -55,7 +55,7 @@ def test_settings_of_training_that_are_a_studys_own_are_given_by_field():
         "steps": 300, "batch_size": 128, "learning_rate": 3e-3, "weight_decay": 0.03, "checks": 60, "stop_at": 0.998,
     }  # fmt: skip
     assert own["strongest"] == [1, 2, 4, 8, 12, 16, 20]
-    assert composed("experiment=routes")["experiment"]["training"]["steps"] == 3000
+    assert composed("experiment=routes")["experiment"]["training"]["steps"] == 4000
     assert "training" not in composed("experiment=over_training")["experiment"]
 
 

@@ -5,11 +5,13 @@ import subprocess
 import sys
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from numsym.lab.sweeps import RunFailedError
-from numsym_command.main import plugins_of, sentences
+from numsym_command.configs import CONFIGS, store
+from numsym_command.main import plugins_of, replaced_in, sentences
 
 
 def started(*arguments, cwd):
@@ -29,6 +31,20 @@ def test_plugins_are_known_before_anything_is_composed():
     assert plugins_of(["seed=1", "plugins=[a,b.c]"]) == ("a", "b.c")
     assert plugins_of(["plugins=mine"]) == ("mine",)
     assert plugins_of(["seed=1"]) == ()
+
+
+@pytest.mark.parametrize("study", ["markov", "cross_model"])
+def test_a_mapping_of_a_study_is_replaced_by_what_is_given_whole(study):
+    """Hydra alone puts a mapping into the one that is there, and refuses a list."""
+    for given, found in (("{a: {seed: 3}, b: {}}", {"a": {"seed": 3}, "b": {}}), ("[gru]", ["gru"])):
+        options = [f"experiment={study}", f"experiment.networks={given}"]
+        assert replaced_in(options) == ("networks",)
+        store(replaced=replaced_in(options))
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            assert compose("config", overrides=options).experiment.networks == found
+    assert replaced_in(["experiment.networks.gru.training.steps=5", "+experiment.networks={a: 1}", "seed=0,1"]) == ()
+    assert replaced_in(["experiment.networks=[gru],[lstm]"]) == ("networks",)
+    store()
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,22 @@ def test_networks_differ_from_the_recipe_in_what_is_said_of_each(given, tmp_path
         given("experiment=cross_model", "+experiment.networks.single.modle=x").arguments(cross_model)
 
 
+def test_networks_are_given_whole_or_by_name_where_the_decorator_names_them(composed):
+    def sides(networks):
+        config = {**composed("experiment=cross_model"), "experiment": {"name": "cross_model", "networks": networks}}
+        return Given(config, NO_RUN, rehearsal=True).arguments(cross_model)["sides"]
+
+    assert [(side.name, side.model.config.cell) for side in sides(["lstm", "gru-1"])] == [
+        ("lstm", "lstm"),
+        ("gru-1", "gru"),
+    ]
+    assert [side.name for side in sides({"a": {"seed": 0}, "b": {"seed": 1}})] == ["a", "b"]
+    with pytest.raises(UnknownNameError, match="unknown network 'x': choose one of gru-0, gru-1, lstm, single"):
+        sides(["gru-0", "x"])
+    with pytest.raises(InvalidArgumentError, match="networks=3 is not allowed: give networks by name"):
+        sides(3)
+
+
 def test_in_a_rehearsal_nothing_is_trained(given):
     made = given(rehearsal=True)
     torch.manual_seed(0)

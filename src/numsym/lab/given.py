@@ -44,11 +44,14 @@ class Given:
         settings(**config)
         self.config, self.run, self.rehearsal, self.asks_task = config, run, rehearsal, False
         self._usual: Mapping[str, inspect.Parameter] = {}
+        self._own_networks: Any = None
 
     def arguments(self, study: Callable[..., Any]) -> dict[str, Any]:
         """Everything that the study takes, but its `run`."""
         hints, own = get_type_hints(study), self.config["experiment"]
         self._usual = inspect.signature(study).parameters
+        told = self._usual["networks"].default if "networks" in self._usual else None
+        self._own_networks = told or getattr(study, "presets", {}).get("networks")
         where = self.config.get("positions")
         if where is not None and "positions" not in self._usual:
             raise InvalidArgumentError(f"positions={where!r} is not allowed with experiment={own['name']}: it has none")
@@ -58,7 +61,7 @@ class Given:
             if name == "run":
                 continue
             if name == "networks" and not isinstance(own[name], Mapping):
-                made[name] = self._named_networks(own[name])
+                made[name] = self._networks()
             elif name in own:
                 made[name] = _rebuilt(hints[name], own[name])
             elif name in STANDARD and name in self.config:
@@ -150,7 +153,7 @@ class Given:
     def sides(self) -> list[Side]:
         """The networks of `experiment.networks`: name -> what differs from the run's recipe (tasks, model, seed)."""
         site, found = self._standard("site", self.config["site"]), []
-        for name, spec in self.config["experiment"]["networks"].items():
+        for name, spec in self._networks().items():
             for key in spec or {}:
                 check_name("key of a network", key, ("tasks", "model", "seed"))
             wanted, own = dict(spec or {}), self.recipe
@@ -171,8 +174,7 @@ class Given:
             InvalidArgumentError: an entry has neither a path nor a model.
         """
         found: dict[str, nn.Module] = {}
-        asked = self.config["experiment"]["networks"]
-        for name, entry in (asked if isinstance(asked, Mapping) else self._named_networks(asked)).items():
+        for name, entry in self._networks().items():
             if set(entry) == {"path"}:
                 found[name] = read_model(entry["path"], device=self.device, dtype=self.config["dtype"])
             elif "model" in entry and set(entry) <= {"model", "training"}:
@@ -185,13 +187,15 @@ class Given:
                 )
         return found
 
-    def _named_networks(self, names: Any) -> dict[str, Any]:
-        """Those of the study's own networks that are named.
+    def _networks(self) -> Mapping[str, Any]:
+        """Those that are given, or that are named of the study's own.
 
         Raises:
             InvalidArgumentError: it has no such network, or none of its own.
         """
-        known = self._usual["networks"].default
+        names, known = self.config["experiment"]["networks"], self._own_networks
+        if isinstance(names, Mapping):
+            return names
         if not isinstance(known, Mapping) or not isinstance(names, str | list):
             raise InvalidArgumentError(f"networks={names!r} is not allowed: give networks by name, {{NAME: ...}}")
         wanted = [names] if isinstance(names, str) else names

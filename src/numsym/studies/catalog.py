@@ -54,6 +54,7 @@ def study(function: Any = None, **presets: Any) -> Any:
 
     def file(made: F) -> F:
         guarded = checked(_over_own_defaults(made))
+        guarded.presets = presets  # type: ignore[attr-defined]
         STUDIES.register(made.__name__)(guarded)
         return guarded
 
