@@ -14,7 +14,8 @@
                                             some by their numbers: across 2
     python -m benchmarks.search verdicts    what `compare` says of three networks with its weight of the latent loss,
                                             and without; of one of them: verdicts 2
-    python -m benchmarks.search latent      what the counterfactual latent loss does, on networks of seed 1
+    python -m benchmarks.search latent      what the counterfactual latent loss does, on networks of seed 1; one task:
+                                            latent 2
 
 One thread; seconds are of the CPU, so that other work on the machine changes them less. [N]'s search stops after 6,000
 steps.
@@ -38,8 +39,9 @@ import torch
 
 import numsym
 from benchmarks.timing import report
-from numsym.alignment import AlignmentResult, Hypothesis
+from numsym.alignment import AlignmentResult, Hypothesis, measured_pairs
 from numsym.alignment.engines.cross import Side
+from numsym.alignment.explain import diverging
 from numsym.tasks import TASKS
 
 TASK_NAMES = ("multi_object", "single_object", "same_object")
@@ -216,17 +218,24 @@ def conditional(cases: Sequence[tuple[int, int, int]] = tuple((*one, s) for one 
     report("search_conditional", rows, whole=len(cases) == len(WIDTHS) * len(SEEDS))
 
 
-def latent() -> None:
-    """What the latent loss does to IIA and to the distance of exchanged states from natural ones."""
+def latent(numbers: Sequence[int] = (1, 2)) -> None:
+    """What the latent loss does to IIA, and to how far exchanged states lie from natural ones.
+
+    Two distances: from the mean state of the counterfactual's values, as a share of the base's own; and from the
+    nearest natural state, beside that of natural ones, by which verdicts go.
+    """
     rows: list[Row] = []
-    for name, function, weight in product(("multi_object", "same_object"), ("linear", "conditional"), (0.0, 0.1, 1.0)):
+    names = [("multi_object", "same_object")[number - 1] for number in numbers]
+    for name, function, weight in product(names, ("linear", "conditional"), (0.0, 0.1, 1.0)):
         task = TASKS[name]()
         model = network(task, 20, 1)
         (found,), _, _ = searched(model, task, 10, [function], {"cl_weight": weight, "max_steps": 300}, seed=1)
+        away = diverging(found, measured_pairs(task, Hypothesis(variable="count", subspace_dim=10, seed=1)))
         rows.append({"work": f"{name}, {function}, weight {weight:g}", "IIA": 100 * found.iia,
-                     "distance": distance(found, model, task)})  # fmt: skip
+                     "from the mean": distance(found, model, task), "from the nearest": away.nearest,
+                     "natural ones": away.natural_nearest})  # fmt: skip
         print(rows[-1], flush=True)
-    report("search_latent", rows)
+    report("search_latent", rows, whole=len(names) == 2)
 
 
 def verdicts(numbers: Sequence[int] = (1, 2, 3)) -> None:
@@ -298,7 +307,7 @@ if __name__ == "__main__":
     part, *numbers = sys.argv[1:] or [""]
     if part == "conditional" and numbers:  # one network: width, k, seed
         conditional([(int(numbers[0]), int(numbers[1]), int(numbers[2]))])
-    elif part in (some := {"table": table, "across": across, "verdicts": verdicts}) and numbers:
+    elif part in (some := {"table": table, "across": across, "verdicts": verdicts, "latent": latent}) and numbers:
         some[part]([int(number) for number in numbers])
     else:
         {
