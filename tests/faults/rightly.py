@@ -82,7 +82,7 @@ class Rightly:
         """Where a name has another meaning, or the usual value is not one of this callable's."""
         made: dict[str, dict[str, Any]] = {one: {"model": self.adder} for one in MODULAR}
         made |= {one: {"embed_dim": 8} for one in INTERVENTIONS}
-        for one in ("LowRankLinearAlignmentIntervention", "ConditionalAlignmentIntervention"):
+        for one in ("LowRankLinearAlignmentIntervention", "ConditionalAlignmentIntervention", "DictionaryIntervention"):
             made[one] = {"embed_dim": 8, "low_rank_dimension": 2}
         for task in every_task(self.tokenizer):
             programs = [task.program(name) for name in task.programs]

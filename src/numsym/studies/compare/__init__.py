@@ -122,10 +122,13 @@ def compare(
     task = rightly(model, task)
     results = align_many(model, task, wanted, site=site, engine=engine, run=run, **options)
     made = Comparison.of(task, results, pairs=counts, positions=positions, rule=stated, engine=engine)
-    if tries:
-        short = {f"{one.program}.{one.variables[0]}": one for one in made.short()}
-        made = made.beside({name: _explained(name, one, run).tried for name, one in short.items()})
-    return run.show(made)
+    return run.show(_beside_others(made, run) if tries else made)
+
+
+def _beside_others(made: Comparison, run: NoRun) -> Comparison:
+    """With what else was searched for of each program that falls short."""
+    short = {f"{one.program}.{one.variables[0]}": one for one in made.short()}
+    return made.beside({name: _explained(name, one, run).tried for name, one in short.items()})
 
 
 def _explained(name: str, result: AlignmentResult, run: NoRun) -> Explanation:
