@@ -1,5 +1,6 @@
 """A hypothesis' defaults, and the pairs drawn for it."""
 
+import numpy as np
 import pytest
 
 from numsym.alignment import Hypothesis, PairCounts, measured_pairs, named
@@ -76,3 +77,15 @@ def test_permuted_sources_leave_the_bases(drawn):
     assert mixed.test.source_at.tolist() != drawn.test.source_at.tolist()
     assert sorted(mixed.test.source_at.tolist()) == sorted(drawn.test.source_at.tolist())
     assert mixed.held_out is drawn.held_out
+
+
+def test_a_run_knows_a_dictionary_by_what_it_holds_and_not_by_its_place(tmp_path):
+    """And without one what was asked is written as it was before there were dictionaries."""
+    drawn = {"encoder": np.ones((3, 4)), "decoder": np.ones((4, 3))}
+    for name, factor in (("one", 1.0), ("same", 1.0), ("other", 2.0)):
+        np.savez(tmp_path / f"{name}.npz", **{**drawn, "bias": factor * np.ones(4)})
+    asked = [Hypothesis(alignment="sae", dictionary=str(tmp_path / f"{name}.npz")).asked()
+             for name in ("one", "same", "other")]  # fmt: skip
+    assert asked[0] == asked[1] != asked[2]
+    assert "dictionary" not in Hypothesis().asked()
+    assert Hypothesis(seed=3).asked()["seed"] == 3
