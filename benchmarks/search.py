@@ -4,7 +4,7 @@
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
     python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
     python -m benchmarks.search rates       rotation and LAF of width 128 at the default's rate, and at one that falls
-                                            with the width
+                                            with the width; of one network: rates 3
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
     python -m benchmarks.search table       the default on six rows, against the best that was seen there before;
                                             some of them by their numbers: table 4 5 6
@@ -122,21 +122,22 @@ def wide() -> None:
     report("search_wide", rows)
 
 
-def rates() -> None:
-    """The default's rate at width 128, and 3e-2 times the root of 20 over the width: how high, and how soon at 95."""
+def rates(numbers: Sequence[int] = (1, 2, 3)) -> None:
+    """The default's rate at sites of width 128, and 3e-2 times the root of 20 over it: how high, and how soon at 95."""
     rows: list[Row] = []
-    for (name, seed), function in product((("single_object", 1), ("multi_object", 0)), ("linear", "orthogonal")):
+    cells = (("gru", 128, "single_object", 1), ("gru", 128, "multi_object", 0), ("lstm", 64, "single_object", 0))
+    for (cell, width, name, seed), function in product((cells[n - 1] for n in numbers), ("linear", "orthogonal")):
         task = TASKS[name]()
-        model = network(task, 128, seed)
+        model = network(task, width, seed, cell)
         for rate in (3e-2, 3e-2 * (20 / 128) ** 0.5):
             (found,), seconds, course = searched(model, task, 16, [function], {"learning_rate": rate}, seed=seed)
             there = next((at for at, iia in course if iia >= 0.95), float("inf"))
             early = {f"{r['step']} steps": 100 * r["iia"] for r in found.records if r["step"] in (0, 100, 200)}
             early = {key: early.get(key, float("nan")) for key in ("0 steps", "100 steps", "200 steps")}
-            rows.append({"work": f"{name}, seed {seed}, {function}, rate {rate:.2g}", **early, "IIA": 100 * found.iia,
-                         "s to 95": there, "s": seconds})  # fmt: skip
+            said = f"{cell} {width} {name}, seed {seed}, {function}, rate {rate:.2g}"
+            rows.append({"work": said, **early, "IIA": 100 * found.iia, "s to 95": there, "s": seconds})  # fmt: skip
             print(rows[-1], flush=True)
-    report("search_rates", rows)
+    report("search_rates", rows, whole=len(set(numbers)) == len(cells))
 
 
 def compared(first: dict[str, Any], changes: list[dict[str, Any]]) -> list[Row]:
@@ -302,13 +303,16 @@ def distance(found: AlignmentResult, model: torch.nn.Module, task: numsym.tasks.
     return ((made - mean)[known].square().mean() / (seen.base - mean)[known].square().mean()).sqrt().item()
 
 
+PARTED = {"table": table, "across": across, "verdicts": verdicts, "latent": latent, "rates": rates}
+"""Those whose rows can be run one by one."""
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     part, *numbers = sys.argv[1:] or [""]
     if part == "conditional" and numbers:  # one network: width, k, seed
         conditional([(int(numbers[0]), int(numbers[1]), int(numbers[2]))])
-    elif part in (some := {"table": table, "across": across, "verdicts": verdicts, "latent": latent}) and numbers:
-        some[part]([int(number) for number in numbers])
+    elif part in PARTED and numbers:
+        PARTED[part]([int(number) for number in numbers])
     else:
         {
             "choose": choose,
