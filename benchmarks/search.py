@@ -3,8 +3,8 @@
     python -m benchmarks.search choose      settings, on networks of seed 0
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
     python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
-    python -m benchmarks.search rates       rotation and LAF of width 128 at the default's rate, and at one that falls
-                                            with the width; of one network: rates 3
+    python -m benchmarks.search rates       rotation and LAF of widths 128 and 64 at the default's rate, and at one
+                                            that is 2.5 times lower; of one network: rates 3
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
     python -m benchmarks.search table       the default on six rows, against the best that was seen there before;
                                             some of them by their numbers: table 4 5 6
@@ -123,7 +123,7 @@ def wide() -> None:
 
 
 def rates(numbers: Sequence[int] = (1, 2, 3)) -> None:
-    """The default's rate at sites of width 128, and 3e-2 times the root of 20 over it: how high, and how soon at 95."""
+    """The default's rate at wide sites, and 3e-2 times the root of 20 over 128: how high, and how soon at 95."""
     rows: list[Row] = []
     cells = (("gru", 128, "single_object", 1), ("gru", 128, "multi_object", 0), ("lstm", 64, "single_object", 0))
     for (cell, width, name, seed), function in product((cells[n - 1] for n in numbers), ("linear", "orthogonal")):
