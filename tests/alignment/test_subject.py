@@ -53,3 +53,15 @@ def test_the_permuted_control_is_the_same_search_on_permuted_pairs(subject):
         mixed = found.data.permuted(hypothesis.seed)
         alone = train(subject, [hypothesis], [mixed], SETTINGS)
     assert found.controls["permuted"] == Share.of(alone.right(0, mixed.test))
+
+
+@pytest.mark.parametrize(("rate", "told"), [(10.0, True), (1e-6, False)])
+def test_a_search_that_only_fell_from_its_start_says_so(subject, rate, told, caplog):
+    """A count by hand is found from the states alone; steps that are much too large lose it."""
+    hypothesis = Hypothesis("up_down", "count", "linear", 2).checked(subject.task, 16)
+    settings = SearchSettings(max_steps=6, check_every=3, learning_rate=rate, stop_at=1.0, tries=1)
+    with frozen(subject.model):
+        (found,) = find(subject, [hypothesis], settings, ())
+    first, *_, last = found.progress.records
+    assert (last["iia"] < first["iia"] - 0.05) == told
+    assert ("count (linear) stays at its start: 6 steps at learning_rate=10 took" in caplog.text) == told

@@ -4,6 +4,7 @@ A subject is one model at a site (`numsym.alignment.align`), or two networks (`n
 its pairs are drawn, which engine runs it, what a share of right pairs is of it, and which twins are its controls.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -14,6 +15,11 @@ from torch import Tensor
 from numsym.alignment.hypotheses import Drawn, Hypothesis
 from numsym.alignment.latent import Latent
 from numsym.alignment.search import Engine, Progress, SearchSettings, Starts, correct, search
+
+logger = logging.getLogger(__name__)
+
+FELL = 0.05
+"""By how much a search has to end below its start to be told of."""
 
 M = TypeVar("M")
 """What is measured on a set of pairs: one share, or one for each direction between two networks."""
@@ -130,6 +136,8 @@ def find(
     permuted = [shuffled[_drawn_as(h)] for h in hypotheses if shuffled]
     both = [*hypotheses, *hypotheses[: len(permuted)]]
     searched = train(subject, both, [*data, *permuted], settings, _of_the_first(n, report))
+    for hypothesis, progress in zip(hypotheses, searched.progress, strict=False):
+        _tell_where_it_fell(hypothesis, progress, settings)
     references: dict[tuple, dict[str, M]] = {}
     for h, d in zip(hypotheses, data, strict=True):
         # Two functions on the same pairs have the same.
@@ -159,6 +167,18 @@ def train(
     seeds, pairs = [h.seed for h in hypotheses], ([d.train for d in data], [d.validation for d in data])
     latents = subject.latents(hypotheses, data, settings.cl_target) if settings.cl_weight else []
     return Searched(engine, search(engine, *pairs, seeds, settings, report, starts, latents))
+
+
+def _tell_where_it_fell(hypothesis: Hypothesis, progress: Progress, settings: SearchSettings) -> None:
+    """A search that only fell from its start has kept the start: what it says is little, and the rate may be why."""
+    first, *others = progress.records or [{"step": 0, "iia": 0.0}]
+    if first["step"] == 0 and others and progress.best_iia <= first["iia"] and others[-1]["iia"] < first["iia"] - FELL:
+        logger.warning(
+            "%s (%s) stays at its start: %d steps at learning_rate=%g took validation IIA from %.0f to %.0f %%; "
+            "a lower search.learning_rate may find more, above all at a wide site",
+            ", ".join(hypothesis.variables), hypothesis.alignment, progress.steps, settings.learning_rate,
+            100 * first["iia"], 100 * others[-1]["iia"],
+        )  # fmt: skip
 
 
 def _drawn_as(hypothesis: Hypothesis) -> tuple[Any, ...]:
