@@ -18,11 +18,13 @@ CONFIGS = package() / "lab" / "conf"
 
 
 def short(name: str, longest: int = 96) -> str:
-    """A folder's name of at most so many characters: where it is longer, its beginning and a hash of it."""
-    if len(name) <= longest:
+    """One folder's name of at most so many characters: where it is longer, or a path, a hash ends it."""
+    flat = name.replace("/", "_")
+    if len(flat) <= longest and flat == name:
         return name
     mark = sha256(name.encode()).hexdigest()[:12]
-    return f"{name[: longest - len(mark) - 1].rpartition(',')[0] or name[: longest - len(mark) - 1]},{mark}"
+    begins = flat if len(flat) + len(mark) < longest else flat[: longest - len(mark) - 1]
+    return f"{begins if begins == flat else begins.rpartition(',')[0] or begins},{mark}"
 
 
 OmegaConf.register_new_resolver("numsym.short", short, replace=True)

@@ -83,6 +83,9 @@ def test_a_long_sweep_has_short_folders_that_differ():
     assert len(made) == 3
     assert all(len(name) < 100 and name.startswith("tasks.training.setting_0=0,") for name in made)
     assert short("seed=1") == "seed=1"
+    path = "experiment.runs=[/tmp/a],seed=1"  # one folder, and not one in the other
+    assert short(path).startswith("experiment.runs=[_tmp_a],seed=1,")
+    assert short(path) != short(path.replace("/", "_"))
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("config", overrides=["folder=unused"], return_hydra_config=True)
     OmegaConf.update(config, "hydra.job.override_dirname", long)
