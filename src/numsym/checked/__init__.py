@@ -11,7 +11,7 @@ model are looked at once. beartype is imported with the first call, so that impo
 | NaN, and infinity where that is not the default | every number that comes of them is NaN |
 | a tensor of floats, or a model, with NaN or infinity in it | likewise |
 | whole numbers of more than 64 bits | PyTorch has none |
-| a device that is not here | |
+| a device that is not here | it would be missed only after the work has begun |
 
 Scalars of NumPy are taken as the numbers that they are, and lists as tuples.
 """
