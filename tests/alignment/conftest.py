@@ -3,7 +3,8 @@ import torch
 
 from numsym.alignment.engines.pyvene import PyveneEngine
 from numsym.alignment.functions import build
-from numsym.alignment.search import SearchSettings, correct, search
+from numsym.alignment.search import correct, search
+from numsym.alignment.settings import SearchSettings
 from numsym.models import RecurrentConfig, RecurrentLM
 from numsym.tasks import MultiObject
 from numsym.training import train

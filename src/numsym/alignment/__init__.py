@@ -13,7 +13,7 @@ from numsym.alignment.markov import Dependence, Following, dependence, following
 from numsym.alignment.mib import MibAlignment, from_mib, to_mib
 from numsym.alignment.pairs import Pairs, interchange_pairs, told_apart, unexchanged
 from numsym.alignment.result import AlignmentResult, Measurement
-from numsym.alignment.search import SearchSettings
+from numsym.alignment.settings import SearchSettings
 from numsym.checked import border
 from numsym.models.site import Site, sites_named, state_sites
 from numsym.shares import Difference, Share

@@ -17,7 +17,7 @@ from numsym.alignment.latent import TARGETS
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions
 from numsym.alignment.result import AlignmentResult
-from numsym.alignment.search import SCHEDULES, STARTS, SearchSettings
+from numsym.alignment.settings import SCHEDULES, STARTS, SearchSettings
 from numsym.alignment.subject import Report, find
 from numsym.errors import Options, check_at_least, check_between, check_name, options_of
 from numsym.models.logits import check_vocabulary

@@ -25,7 +25,7 @@ from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.alignment.restrictions import Tried, tried_on
 from numsym.alignment.result import AlignmentResult, Measurement
-from numsym.alignment.search import SearchSettings
+from numsym.alignment.settings import SearchSettings
 from numsym.errors import InvalidArgumentError, Options, check_at_least, options_of
 from numsym.figures import charts
 from numsym.programs import Program

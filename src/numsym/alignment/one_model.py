@@ -18,9 +18,11 @@ from numsym.alignment.hypotheses import CONDITIONAL, Drawn, Hypothesis, PairCoun
 from numsym.alignment.latent import Latent
 from numsym.alignment.pairs import Pairs, Positions
 from numsym.alignment.result import AlignmentResult, Measurement
-from numsym.alignment.search import RANDOM, Engine, SearchSettings, Starts
+from numsym.alignment.search import Engine
+from numsym.alignment.settings import RANDOM, SearchSettings
 from numsym.alignment.starts import Seen
 from numsym.alignment.subject import Found, Searched, train
+from numsym.alignment.tries import Starts
 from numsym.errors import InvalidArgumentError
 from numsym.models.recurrent import RecurrentLM
 from numsym.models.site import Site

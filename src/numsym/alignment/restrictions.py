@@ -20,7 +20,7 @@ from numsym.alignment.functions import ALIGNMENTS, check_fits
 from numsym.alignment.hypotheses import CONDITIONAL, WIDE, Drawn, Hypothesis
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Pairs
-from numsym.alignment.search import SearchSettings
+from numsym.alignment.settings import SearchSettings
 from numsym.alignment.subject import Found, train
 from numsym.errors import InvalidArgumentError
 from numsym.programs import Program

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from numsym.alignment.hypotheses import Drawn, Hypothesis
 from numsym.alignment.latent import Latent
-from numsym.alignment.search import Engine, Progress, SearchSettings, Starts, correct, search
+from numsym.alignment.search import Engine, correct, search
+from numsym.alignment.settings import SearchSettings
+from numsym.alignment.tries import Progress, Starts
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,9 @@ from numsym.alignment.functions import Parameters, build
 from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
 from numsym.alignment.joint_starts import Crossing, Network, joint_starts
 from numsym.alignment.latent import Latent
-from numsym.alignment.search import RANDOM, SearchSettings, Starts
+from numsym.alignment.settings import RANDOM, SearchSettings
 from numsym.alignment.subject import Searched, train
+from numsym.alignment.tries import Starts
 from numsym.errors import InvalidArgumentError, check_name
 from numsym.interventions import LinearAlignmentIntervention
 from numsym.models.logits import check_vocabulary

@@ -1,0 +1,54 @@
+"""How to search: the settings of the alignment search."""
+
+import math
+from dataclasses import dataclass
+
+RANDOM, FITTED = "random", "fitted"
+STARTS, SCHEDULES = (FITTED, RANDOM), ("cosine", "constant")
+"""What `SearchSettings.starts` and `schedule` may be."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How to search. Rate and schedule are such as `benchmarks/search.py` compares; `search=grant` is [N]'s.
+
+    Attributes:
+        max_steps: the most optimiser steps.
+        batch_size: pairs a step.
+        learning_rate: of Adam.
+        check_every: steps between checks on validation pairs.
+        patience: checks without a better IIA after which an alignment stops.
+        stop_at: validation IIA at which an alignment stops.
+        schedule: "constant", or "cosine": the learning rate falls to zero over `max_steps`.
+        boundary_weight: how much a learned mask (the share of coordinates exchanged) adds to the loss. Alignments
+            with one run all `max_steps`, while their temperature falls, and end with their last parameters.
+        cl_weight: how much the counterfactual latent loss adds (`numsym.alignment.latent`): it keeps exchanged states
+            near natural ones. Nothing, if 0.
+        cl_target: "mean" or "matched": what natural state is meant.
+        starts: "fitted" compares the starts that the states of the training pairs give (`numsym.alignment.starts`) and
+            a random one on validation pairs, before any step; "random" has the random one alone, as [N].
+        tries: so many of the best starts, of different kinds, are searched from side by side; the best that was seen
+            is kept.
+        wrong_share: the most of each batch that is taken from pairs that were wrong when they were last seen, as far as
+            there are such: near its end a search has few, and most of a batch would teach nothing. None, as [N], if 0.
+    """
+
+    max_steps: int = 500
+    batch_size: int = 128
+    learning_rate: float | int = 3e-2
+    check_every: int = 25
+    patience: int = 20
+    stop_at: float | int = 0.998
+    schedule: str = "cosine"
+    boundary_weight: float | int = 0.01
+    cl_weight: float | int = 0.0
+    cl_target: str = "mean"
+    starts: str = "fitted"
+    tries: int = 2
+    wrong_share: float | int = 0.5
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, which are counted from 1."""
+        if self.schedule == "constant":
+            return float(self.learning_rate)
+        return self.learning_rate * (1 + math.cos(math.pi * (step - 1) / self.max_steps)) / 2
