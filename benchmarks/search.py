@@ -2,9 +2,9 @@
 
     python -m benchmarks.search choose      settings, on networks of seed 0
     python -m benchmarks.search wrong       how much of a batch may be pairs that were wrong, on networks of seed 0
-    python -m benchmarks.search wide        a LAF of width 128 at the default's rate and at a sixth of it
-    python -m benchmarks.search rates       rotation and LAF of widths 128 and 64 at the default's rate, and at one
-                                            that is 2.5 times lower; of one network: rates 3
+    python -m benchmarks.search wide        a LAF of width 128 at a narrow site's rate, at its own and at 5e-3
+    python -m benchmarks.search rates       rotation and LAF of widths 128 and 64 at a narrow site's rate, and at
+                                            the default, which falls with the width; of one network: rates 3
     python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2
     python -m benchmarks.search table       the default on six rows, against the best that was seen there before;
                                             some of them by their numbers: table 4 5 6
@@ -114,28 +114,33 @@ def wide() -> None:
     """The course of a LAF at a wide site: validation IIA at its start and every 100 steps, and what it ends at."""
     task = TASKS["single_object"]()
     model, rows = network(task, 128, 1), []
-    for rate in (3e-2, 5e-3):
+    for rate in (3e-2, None, 5e-3):
         search = {"learning_rate": rate, "tries": 1, "max_steps": 400}
         (found,), seconds, _ = searched(model, task, 16, ["linear"], search, seed=1, pairs={"train": 4000})
         course = {f"{r['step']} steps": 100 * r["iia"] for r in found.records if r["step"] % 100 == 0}
-        rows.append({"work": f"GRU 128, rate {rate:g}", **course, "IIA": 100 * found.iia, "s": seconds})
+        rows.append({"work": f"GRU 128, {said(rate)}", **course, "IIA": 100 * found.iia, "s": seconds})
     report("search_wide", rows)
 
 
+def said(rate: float | None) -> str:
+    """A rate in words."""
+    return "rate by width" if rate is None else f"rate {rate:g}"
+
+
 def rates(numbers: Sequence[int] = (1, 2, 3)) -> None:
-    """The default's rate at wide sites, and 3e-2 times the root of 20 over 128: how high, and how soon at 95."""
+    """The default's rate at wide sites, and that of narrow ones: how high, and how soon at 95."""
     rows: list[Row] = []
     cells = (("gru", 128, "single_object", 1), ("gru", 128, "multi_object", 0), ("lstm", 64, "single_object", 0))
     for (cell, width, name, seed), function in product((cells[n - 1] for n in numbers), ("linear", "orthogonal")):
         task = TASKS[name]()
         model = network(task, width, seed, cell)
-        for rate in (3e-2, 3e-2 * (20 / 128) ** 0.5):
+        for rate in (3e-2, None):
             (found,), seconds, course = searched(model, task, 16, [function], {"learning_rate": rate}, seed=seed)
             there = next((at for at, iia in course if iia >= 0.95), float("inf"))
             early = {f"{r['step']} steps": 100 * r["iia"] for r in found.records if r["step"] in (0, 100, 200)}
             early = {key: early.get(key, float("nan")) for key in ("0 steps", "100 steps", "200 steps")}
-            said = f"{cell} {width} {name}, seed {seed}, {function}, rate {rate:.2g}"
-            rows.append({"work": said, **early, "IIA": 100 * found.iia, "s to 95": there, "s": seconds})  # fmt: skip
+            work = f"{cell} {width} {name}, seed {seed}, {function}, {said(rate)}"
+            rows.append({"work": work, **early, "IIA": 100 * found.iia, "s to 95": there, "s": seconds})  # fmt: skip
             print(rows[-1], flush=True)
     report("search_rates", rows, whole=len(set(numbers)) == len(cells))
 

@@ -1,5 +1,7 @@
 """The order of a search's work, on the usual subject."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from numsym._pyvene import frozen
 from numsym.alignment import Hypothesis, PairCounts, SearchSettings, Share, Site
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.subject import find, train
+from numsym.models.recurrent import RecurrentConfig, RecurrentLM
 
 COUNTS = PairCounts(train=200, validation=40, test=60)
 SETTINGS = SearchSettings(max_steps=6, check_every=3, learning_rate=0.02)
@@ -53,6 +56,19 @@ def test_the_permuted_control_is_the_same_search_on_permuted_pairs(subject):
         mixed = found.data.permuted(hypothesis.seed)
         alone = train(subject, [hypothesis], [mixed], SETTINGS)
     assert found.controls["permuted"] == Share.of(alone.right(0, mixed.test))
+
+
+def test_a_wide_site_is_searched_at_the_rate_of_its_width(small_task):
+    torch.manual_seed(0)
+    model = RecurrentLM(RecurrentConfig(vocab_size=small_task.vocab_size, hidden_size=64))
+    wide = OneModel(model, small_task, Site(), COUNTS, None, "auto")
+    settings = SearchSettings(max_steps=2, check_every=1)
+    searches = []
+    with frozen(wide.model):
+        for each in (settings, replace(settings, learning_rate=0.03 * 50 / 64), replace(settings, learning_rate=0.03)):
+            (found,) = find(wide, [Hypothesis("up_down", "count", "linear", 4).checked(small_task, 64)], each, ())
+            searches.append([record["loss"] for record in found.progress.records])
+    assert searches[0] == searches[1] != searches[2]
 
 
 @pytest.mark.parametrize(("rate", "told"), [(10.0, True), (1e-6, False)])

@@ -242,8 +242,9 @@ def check_options(
         check_at_least(name, getattr(settings, name), 1)
     for name in ("stop_at", "wrong_share"):
         check_between(name, getattr(settings, name), 0, 1)
-    for name in ("learning_rate", "boundary_weight"):
-        check_at_least(name, getattr(settings, name), 0)
+    if settings.learning_rate is not None:
+        check_at_least("learning_rate", settings.learning_rate, 0)
+    check_at_least("boundary_weight", settings.boundary_weight, 0)
     check_name("starts", settings.starts, STARTS)
     check_name("schedule", settings.schedule, SCHEDULES)
     check_name("cl_target", settings.cl_target, TARGETS)

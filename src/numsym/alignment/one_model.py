@@ -51,6 +51,11 @@ class OneModel:
     positions: Positions | None
     route: str
 
+    @property
+    def width(self) -> int:
+        """Of the site."""
+        return self.site.check(self.model)
+
     def draw(self, hypothesis: Hypothesis) -> Drawn[Pairs]:
         """The pairs of a hypothesis."""
         return Drawn.draw(self.task, hypothesis, self.counts, self.positions)
@@ -67,9 +72,8 @@ class OneModel:
 
     def fresh(self, h: Hypothesis, pairs: Pairs) -> pv.TrainableIntervention:
         """A hypothesis' alignment before the search on some pairs, on the model's device."""
-        width = self.site.check(self.model)
         conditions = self.conditions(h, pairs)[1] if h.alignment == CONDITIONAL else 1
-        one = build(str(h.alignment), width, h.subspace_dim or 1, len(h.variables), h.seed, conditions)
+        one = build(str(h.alignment), self.width, h.subspace_dim or 1, len(h.variables), h.seed, conditions)
         return one.to(device_of(self.model))
 
     def conditions(self, h: Hypothesis, pairs: Pairs) -> tuple[Tensor | None, int]:
@@ -146,7 +150,7 @@ class OneModel:
     def _states(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """The site's values where bases and sources meet, by the search's own route where it reads them faster."""
         if isinstance(self.model, RecurrentLM) and not self.tokens and len(self.site.parts) == 1:
-            anything = build("low_rank", self.site.check(self.model), 1, 1, 0)
+            anything = build("low_rank", self.width, 1, 1, 0)
             if RecurrentEngine.supports(self.model, self.site, [anything]):
                 prepared = RecurrentEngine(self.model, self.site, [anything]).prepare(pairs)
                 return prepared.base, prepared.source

@@ -93,7 +93,7 @@ def search(
     tries = Tries.of(engine, valid, [len(pairs) for pairs in validation], settings, starts)
     orders = [Order(len(training[i]), settings.batch_size, seeds[i], settings.wrong_share) for i in tries.owner]
     alive, losses = tries.alive(), []
-    optimiser = torch.optim.Adam(engine.parameters(), lr=settings.learning_rate) if alive else None
+    optimiser = torch.optim.Adam(engine.parameters(), lr=settings.rate(1)) if alive else None
     for step in range(1, settings.max_steps + 1):
         if optimiser is None or not alive:
             break

@@ -1,11 +1,14 @@
 """How to search: the settings of the alignment search."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RANDOM, FITTED = "random", "fitted"
 STARTS, SCHEDULES = (FITTED, RANDOM), ("cosine", "constant")
 """What `SearchSettings.starts` and `schedule` may be."""
+
+RATE, WIDE = 3e-2, 50
+"""The learning rate where none is given, and the width from which on it is in inverse proportion to the width."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class SearchSettings:
     Attributes:
         max_steps: the most optimiser steps.
         batch_size: pairs a step.
-        learning_rate: of Adam.
+        learning_rate: of Adam; if not given, 3e-2 at sites up to 50 wide, and 3e-2 times 50 / width beyond (`at`).
         check_every: steps between checks on validation pairs.
         patience: checks without a better IIA after which an alignment stops.
         stop_at: validation IIA at which an alignment stops.
@@ -35,7 +38,7 @@ class SearchSettings:
 
     max_steps: int = 500
     batch_size: int = 128
-    learning_rate: float | int = 3e-2
+    learning_rate: float | int | None = None
     check_every: int = 25
     patience: int = 20
     stop_at: float | int = 0.998
@@ -47,8 +50,18 @@ class SearchSettings:
     tries: int = 2
     wrong_share: float | int = 0.5
 
+    def at(self, width: int) -> "SearchSettings":
+        """The same, with the learning rate that they have at a site of a width.
+
+        A step of Adam moves every entry of a map by about the rate: what it does to a state grows with the width.
+        """
+        if self.learning_rate is not None:
+            return self
+        return replace(self, learning_rate=RATE * min(1.0, WIDE / width))
+
     def rate(self, step: int) -> float:
-        """The learning rate of a step, which are counted from 1."""
+        """The learning rate of a step, which are counted from 1; that of a narrow site, where none is given."""
+        first = RATE if self.learning_rate is None else float(self.learning_rate)
         if self.schedule == "constant":
-            return float(self.learning_rate)
-        return self.learning_rate * (1 + math.cos(math.pi * (step - 1) / self.max_steps)) / 2
+            return first
+        return first * (1 + math.cos(math.pi * (step - 1) / self.max_steps)) / 2

@@ -92,6 +92,10 @@ class Found(Generic[M]):
 class Subject(Protocol[M]):
     """What alignments are searched for in."""
 
+    @property
+    def width(self) -> int:
+        """How many coordinates are exchanged at most, which says how far a step of the search may go."""
+
     def draw(self, hypothesis: Hypothesis) -> Drawn[Any]:
         """The pairs of a hypothesis: those of its program, variables and seed."""
 
@@ -139,7 +143,7 @@ def find(
     both = [*hypotheses, *hypotheses[: len(permuted)]]
     searched = train(subject, both, [*data, *permuted], settings, _of_the_first(n, report))
     for hypothesis, progress in zip(hypotheses, searched.progress, strict=False):
-        _tell_where_it_fell(hypothesis, progress, settings)
+        _tell_where_it_fell(hypothesis, progress, settings.at(subject.width))
     references: dict[tuple, dict[str, M]] = {}
     for h, d in zip(hypotheses, data, strict=True):
         # Two functions on the same pairs have the same.
@@ -163,6 +167,7 @@ def train(
     report: Report | None = None,
 ) -> Searched:
     """Search for each hypothesis on its pairs, from its best starts, all in one batch."""
+    settings = settings.at(subject.width)
     starts = subject.starts(hypotheses, data, settings.starts)
     tries = min(settings.tries, max(map(len, starts)))
     engine = subject.engine([h for h in hypotheses for _ in range(tries)], [d for d in data for _ in range(tries)])
@@ -177,7 +182,7 @@ def _tell_where_it_fell(hypothesis: Hypothesis, progress: Progress, settings: Se
     if first["step"] == 0 and others and progress.best_iia <= first["iia"] and others[-1]["iia"] < first["iia"] - FELL:
         logger.warning(
             "%s (%s) stays at its start: %d steps at learning_rate=%g took validation IIA from %.0f to %.0f %%; "
-            "a lower search.learning_rate may find more, above all at a wide site",
+            "another search.learning_rate may find more",
             ", ".join(hypothesis.variables), hypothesis.alignment, progress.steps, settings.learning_rate,
             100 * first["iia"], 100 * others[-1]["iia"],
         )  # fmt: skip

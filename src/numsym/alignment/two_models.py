@@ -51,6 +51,11 @@ class TwoModels:
         """The networks themselves."""
         return self.sides[0].model, self.sides[1].model
 
+    @property
+    def width(self) -> int:
+        """Of the wider network's state."""
+        return max(side.place.check(side.model) for side in self.sides)
+
     def checked(self, hypothesis: Hypothesis) -> Hypothesis:
         """With all defaults filled in.
 
