@@ -295,7 +295,7 @@ def across(numbers: Sequence[int] = (1, 2, 3)) -> None:
 @torch.no_grad()
 def distance(found: AlignmentResult, model: torch.nn.Module, task: numsym.tasks.Task) -> float:
     """Root mean square of x - t, t the mean natural state of the counterfactual's values, over that of h - t."""
-    from numsym.alignment.hypotheses import PairCounts
+    from numsym.alignment.drawn import PairCounts
     from numsym.alignment.one_model import OneModel
     from numsym.alignment.starts import natural_means
     from numsym.models import Site

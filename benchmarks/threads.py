@@ -15,9 +15,9 @@ import numsym
 from benchmarks.timing import report
 from numsym._pyvene import frozen
 from numsym.alignment import Hypothesis, PairCounts, Site
+from numsym.alignment.drawn import Drawn
 from numsym.alignment.engines.choice import engine_for
 from numsym.alignment.functions import build
-from numsym.alignment.hypotheses import Drawn
 
 
 def spin() -> None:

@@ -1,14 +1,12 @@
 """What is said of alignments whose right and wrong pairs are known."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 import torch
 
 from numsym.alignment import AlignmentResult, Explanation, align, explain, interchange_pairs
 from numsym.alignment.controls import exchanged_states
-from numsym.alignment.explain import crossed, picked
 from numsym.errors import InvalidArgumentError
 from numsym.interventions import LowRankLinearAlignmentIntervention
 from numsym.models import counting_gru
@@ -31,23 +29,6 @@ def found():
 @pytest.fixture(scope="module")
 def explained(found):
     return found.explain(measured=400, examples=4, tries=False)
-
-
-def test_the_grid_of_the_phases_is_that_of_the_pairs(generator):
-    """By hand: right where base and source are in one phase."""
-    program = TASK.program("up_down")
-    pairs = interchange_pairs(TASK, program, ("count",), 300, generator=generator)
-    same = pairs.base_state["phase"] == pairs.source_state["phase"]
-    cells = crossed(same, pairs, program)
-    assert list(cells) == ["phase", "count"]
-    for (base, source), share in cells["phase"].items():
-        assert share.value == float(base == source)
-    assert sum(share.n for share in cells["phase"].values()) == 300
-    assert {base for base, _ in cells["phase"]} == {"demonstration", "response"}
-    # Ten counts and zero are gathered in ranges that lie one after the other.
-    ranges = sorted({tuple(map(int, base.split(" to "))) for base, _ in cells["count"]})
-    assert (ranges[0][0], ranges[-1][-1]) == (0, 10)
-    assert all(after[0] == before[-1] + 1 for before, after in pairwise(ranges))
 
 
 def test_what_was_found_is_taken_apart(found, explained):
@@ -85,19 +66,6 @@ def test_exchanged_states_are_the_interventions_own(found, generator):
     want = found.intervention(natural[:20].clone(), natural[20:])
     torch.testing.assert_close(states, want)
     assert not torch.allclose(states, natural[:20], atol=1e-4)
-
-
-def test_examples_are_wrong_ones_of_each_cell_and_some_right_ones(generator):
-    program = TASK.program("up_down")
-    pairs = interchange_pairs(TASK, program, ("count",), 200, generator=generator)
-    same = pairs.base_state["phase"] == pairs.source_state["phase"]
-    rows = picked(same, pairs, program, 6)
-    assert [bool(same[row]) for row in rows] == [False] * 4 + [True] * 2
-    cells = {(int(pairs.base_state["phase"][r]), int(pairs.source_state["phase"][r])) for r in rows.tolist()}
-    assert len(cells) == 4
-    assert len(picked(torch.ones(200, dtype=torch.bool), pairs, program, 6)) == 6
-    assert len(picked(torch.zeros(200, dtype=torch.bool), pairs, program, 6)) == 6
-    assert len(picked(same, pairs, program, 0)) == 0
 
 
 def test_it_follows_the_protocol_of_results(explained, tmp_path):

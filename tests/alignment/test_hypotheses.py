@@ -1,16 +1,13 @@
-"""A hypothesis' defaults, and the pairs drawn for it."""
+"""A hypothesis' defaults and names."""
 
 import numpy as np
 import pytest
 
-from numsym.alignment import Hypothesis, PairCounts, measured_pairs, named
-from numsym.alignment.hypotheses import Drawn
+from numsym.alignment import Hypothesis, named
 from numsym.errors import InvalidArgumentError
-from numsym.programs import FULL
 from numsym.tasks import TASKS, MultiObject
 
 TASK = MultiObject(counts=range(1, 7), held_out=(4,))
-COUNTS = PairCounts(train=80, validation=30, test=40)
 
 
 @pytest.mark.parametrize(
@@ -45,38 +42,6 @@ def test_hypotheses_are_named_by_what_tells_them_apart():
 def test_checking_builds_no_map(monkeypatch):
     monkeypatch.setattr("torch.empty", None)
     Hypothesis(alignment="linear").checked(TASK, 1_000_000)
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    return Drawn.draw(TASK, Hypothesis(seed=3), COUNTS, None)
-
-
-def test_what_is_measured_was_not_searched_with(drawn):
-    assert (len(drawn.train), len(drawn.validation), len(drawn.test), len(drawn.held_out)) == (80, 30, 40, 40)
-    trained = set(drawn.train.keys())
-    assert not trained & set(drawn.validation.keys())
-    assert not trained & set(drawn.test.keys())
-    assert set(drawn.held_out.base_counts.tolist()) == {4}
-    assert 4 not in drawn.test.base_counts.tolist()
-    assert drawn.everything.variables == (FULL,)
-
-
-def test_the_measured_pairs_are_drawn_again(drawn):
-    for part in ("train", "validation", "test", "held_out"):
-        assert measured_pairs(TASK, Hypothesis(seed=3), COUNTS, part=part).keys() == getattr(drawn, part).keys()
-    assert measured_pairs(TASK, Hypothesis(seed=4), COUNTS).keys() != drawn.test.keys()
-    single = TASKS["single_object"](counts=range(1, 7), held_out=())
-    with pytest.raises(InvalidArgumentError, match="part='held_out' is not allowed: nothing is held out"):
-        measured_pairs(single, Hypothesis(), COUNTS, part="held_out")
-
-
-def test_permuted_sources_leave_the_bases(drawn):
-    mixed = drawn.permuted(0)
-    assert mixed.test.base_ids.tolist() == drawn.test.base_ids.tolist()
-    assert mixed.test.source_at.tolist() != drawn.test.source_at.tolist()
-    assert sorted(mixed.test.source_at.tolist()) == sorted(drawn.test.source_at.tolist())
-    assert mixed.held_out is drawn.held_out
 
 
 def test_a_run_knows_a_dictionary_by_what_it_holds_and_not_by_its_place(tmp_path):

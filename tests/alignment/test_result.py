@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from numsym._pyvene import locations, pv
-from numsym.alignment import AlignmentResult, Measurement, align, interchange_pairs
+from numsym.alignment import AlignmentResult, align
 from numsym.errors import InvalidArgumentError, ModelMismatchError, RunFolderError
 from numsym.models import RecurrentConfig, RecurrentLM, hash_of
 from numsym.shares import Share
@@ -135,16 +135,6 @@ def test_the_hash_is_of_the_weights(counter, tmp_path):
     with torch.no_grad():
         other.decoder[0].bias[0] += 1e-6
     assert hash_of(other) != hash_of(counter)
-
-
-def test_iia_on_the_pairs_that_change_stands_beside_the_whole(small_task, generator):
-    pairs = interchange_pairs(small_task, small_task.program("ctx_distr"), ("value",), 200, generator=generator)
-    measured = Measurement.of(~pairs.changed, pairs)
-    assert (measured.changed.value, measured.changed.n) == (0.0, int(pairs.changed.sum()))
-    assert measured.iia.value == pytest.approx(1 - measured.changed.n / 200)
-    assert (
-        Measurement.of(torch.ones(1, dtype=torch.bool), pairs.rows((~pairs.changed).nonzero()[:1, 0])).changed is None
-    )
 
 
 def test_results_saved_before_changed_pairs_were_measured_load(result, counter, tmp_path):

@@ -4,15 +4,17 @@ from numsym.alignment.align import align, align_many
 from numsym.alignment.baselines import BASELINES
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.divergence import Divergence
+from numsym.alignment.drawn import PairCounts, measured_pairs
 from numsym.alignment.engines.choice import engine_for, right_of
 from numsym.alignment.examples import Example
 from numsym.alignment.explain import Explanation, explain
 from numsym.alignment.functions import ALIGNMENTS
-from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, measured_pairs, named
+from numsym.alignment.hypotheses import Hypotheses, Hypothesis, named
 from numsym.alignment.markov import Dependence, Following, dependence, following
+from numsym.alignment.measurement import Measurement
 from numsym.alignment.mib import MibAlignment, from_mib, to_mib
 from numsym.alignment.pairs import Pairs, interchange_pairs, told_apart, unexchanged
-from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.alignment.result import AlignmentResult
 from numsym.alignment.settings import SearchSettings
 from numsym.checked import border
 from numsym.models.site import Site, sites_named, state_sites

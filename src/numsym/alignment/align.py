@@ -10,9 +10,10 @@ from torch import nn
 from numsym._pyvene import frozen
 from numsym.alignment.controls import CONTROLS
 from numsym.alignment.drawing import check_positions
+from numsym.alignment.drawn import PairCounts
 from numsym.alignment.engines.choice import engine_names
 from numsym.alignment.explain import explain
-from numsym.alignment.hypotheses import Hypotheses, Hypothesis, PairCounts, named
+from numsym.alignment.hypotheses import Hypotheses, Hypothesis, named
 from numsym.alignment.latent import TARGETS
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Positions

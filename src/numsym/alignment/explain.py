@@ -10,41 +10,36 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from numsym._pyvene import frozen
+from numsym.alignment.cells import Crossed, crossed, grid, picked
 from numsym.alignment.controls import exchanged_states
 from numsym.alignment.divergence import Divergence
+from numsym.alignment.drawn import PairCounts, measured_pairs
 from numsym.alignment.engines.choice import right_of
 from numsym.alignment.examples import Example, in_words
 from numsym.alignment.explained import explained
 from numsym.alignment.geometry import Geometry
-from numsym.alignment.hypotheses import Hypothesis, PairCounts, measured_pairs
+from numsym.alignment.hypotheses import Hypothesis
+from numsym.alignment.measurement import Measurement
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Pairs, Positions, interchange_pairs
 from numsym.alignment.restrictions import Tried, tried_on
-from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.alignment.result import AlignmentResult
 from numsym.alignment.settings import SearchSettings
 from numsym.errors import InvalidArgumentError, Options, check_at_least, options_of
 from numsym.figures import charts
 from numsym.programs import Program
 from numsym.results import Result
-from numsym.shares import Share, shares_by
+from numsym.shares import Share
 from numsym.tasks import Task
 from numsym.training import rightly
 
 if TYPE_CHECKING:
     from altair import TopLevelMixin
     from matplotlib.figure import Figure
-
-Crossed = dict[tuple[str, str], Share]
-"""IIA by a variable's value at the base and at the source, each in words."""
-
-FEW = 6
-"""So many values of a variable have a row each; more are gathered in as many ranges as `RANGES`."""
-
-RANGES = 4
 
 APART = 3_000_000
 """Added to a result's seed for the pairs that it is explained on."""
@@ -126,7 +121,7 @@ class Explanation(Result):
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """A grid a variable; what else was measured; the examples."""
-        made = {f"{self.title}, by {name} of the base (down) and of the source": _grid(cells) for name, cells in
+        made = {f"{self.title}, by {name} of the base (down) and of the source": grid(cells) for name, cells in
                 self.crossed.items()}  # fmt: skip
         if self.tried:
             made["tried"] = [one.row() for one in self.tried]
@@ -179,11 +174,6 @@ class Explanation(Result):
 
 def _percent(share: Share) -> str:
     return f"{100 * share.value:.0f} % [{100 * share.low:.0f}, {100 * share.high:.0f}]"
-
-
-def _grid(cells: Crossed) -> list[dict[str, Any]]:
-    bases, sources = (list(dict.fromkeys(cell[i] for cell in cells)) for i in (0, 1))
-    return [{"base": base, **{source: cells.get((base, source)) for source in sources}} for base in bases]
 
 
 def explain(
@@ -286,51 +276,3 @@ def _labels(program: Program, pairs: Pairs, places: int) -> list[dict[str, str]]
 def diverging(result: AlignmentResult, pairs: Pairs) -> Divergence:
     """How far the exchanged states of some pairs lie from the pairs' own states."""
     return Divergence.of(*exchanged_states(result.model, result.site, result.intervention, pairs))
-
-
-def crossed(right: Bool[Tensor, "batch"], pairs: Pairs, program: Program) -> dict[str, Crossed]:
-    """IIA by the value of each variable at base and source, those that are not exchanged first."""
-    exchanged = {name for one in pairs.variables for name in program.block(one)}
-    found = {}
-    for name in sorted(program.variables, key=lambda one: one in exchanged):
-        base, source = pairs.base_state[name].cpu(), pairs.source_state[name].cpu()
-        words, base, source = _in_ranges(program, name, base, source)
-        if len(words) > 1:
-            cells = shares_by(right, base * len(words) + source)
-            found[name] = {(words[c // len(words)], words[c % len(words)]): share for c, share in cells.items()}
-    return found
-
-
-def _in_ranges(
-    program: Program, name: str, base: Int[Tensor, "batch"], source: Int[Tensor, "batch"]
-) -> tuple[list[str], Int[Tensor, "batch"], Int[Tensor, "batch"]]:
-    """The values of a variable in words, several together where there are many, and which of them each pair has."""
-    both = torch.cat([base, source])
-    values = both.unique()
-    if len(values) <= FEW:
-        words, index = [program.word(name, int(value)) for value in values], torch.searchsorted(values, both)
-    else:
-        ends = both.double().quantile(torch.linspace(0, 1, RANGES + 1, dtype=torch.float64)[1:-1]).floor().unique()
-        index = torch.searchsorted(ends, both.double())
-        parts = [both[index == i] for i in index.unique()]
-        words = [" to ".join(dict.fromkeys(program.word(name, int(v)) for v in (p.min(), p.max()))) for p in parts]
-        index = torch.searchsorted(index.unique(), index)
-    return words, index[: len(base)], index[len(base) :]
-
-
-def picked(right: Bool[Tensor, "batch"], pairs: Pairs, program: Program, n: int) -> Int[Tensor, "n"]:
-    """The rows of examples: two thirds wrong, where there are so many, each from another cell; the others right."""
-    first = next((name for name in program.variables if name not in pairs.variables), program.variables[0])
-    cell = pairs.base_state[first] * 1000 + pairs.source_state[first] + 1_000_000 * pairs.block
-    wrong, fine = (_spread(cell.cpu(), rows) for rows in (~right, right))
-    bad = min(len(wrong), max(n - len(fine), round(2 * n / 3)))
-    return torch.tensor([*wrong[:bad], *fine[: n - bad]], dtype=torch.long)
-
-
-def _spread(cell: Int[Tensor, "batch"], rows: Bool[Tensor, "batch"]) -> list[int]:
-    """Some rows, one of each cell in turn, the most frequent cell first."""
-    by_cell: dict[int, list[int]] = {}
-    for row in rows.nonzero()[:, 0].tolist():
-        by_cell.setdefault(int(cell[row]), []).append(row)
-    ranked = [(place, -len(members), row) for members in by_cell.values() for place, row in enumerate(members)]
-    return [row for *_, row in sorted(ranked)]

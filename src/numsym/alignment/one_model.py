@@ -10,14 +10,16 @@ from numsym._pyvene import pv
 from numsym.alignment import controls as control
 from numsym.alignment.controls import states_at
 from numsym.alignment.dictionary import Dictionary
+from numsym.alignment.drawn import Drawn, PairCounts
 from numsym.alignment.engines.choice import engine_for, right_whole
 from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import build, function_of
-from numsym.alignment.hypotheses import CONDITIONAL, Drawn, Hypothesis, PairCounts
+from numsym.alignment.hypotheses import CONDITIONAL, Hypothesis
 from numsym.alignment.latent import Latent
+from numsym.alignment.measurement import Measurement
 from numsym.alignment.pairs import Pairs, Positions
-from numsym.alignment.result import AlignmentResult, Measurement
+from numsym.alignment.result import AlignmentResult
 from numsym.alignment.search import Engine
 from numsym.alignment.settings import RANDOM, SearchSettings
 from numsym.alignment.starts import Seen

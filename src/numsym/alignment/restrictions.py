@@ -15,9 +15,10 @@ from torch import Tensor
 
 from numsym.alignment.controls import exchanged_states, states_at
 from numsym.alignment.divergence import AWAY, Divergence
+from numsym.alignment.drawn import Drawn
 from numsym.alignment.engines.pyvene import unintervened
 from numsym.alignment.functions import ALIGNMENTS, check_fits
-from numsym.alignment.hypotheses import CONDITIONAL, WIDE, Drawn, Hypothesis
+from numsym.alignment.hypotheses import CONDITIONAL, WIDE, Hypothesis
 from numsym.alignment.one_model import OneModel
 from numsym.alignment.pairs import Pairs
 from numsym.alignment.settings import SearchSettings

@@ -12,7 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from jaxtyping import Bool
 from torch import Tensor
 
-from numsym.alignment.hypotheses import Drawn, Hypothesis
+from numsym.alignment.drawn import Drawn
+from numsym.alignment.hypotheses import Hypothesis
 from numsym.alignment.latent import Latent
 from numsym.alignment.search import Engine, correct, search
 from numsym.alignment.settings import SearchSettings

@@ -15,11 +15,12 @@ from torch import nn
 
 from numsym._pyvene import pv
 from numsym.alignment.controls import untrained
+from numsym.alignment.drawn import Drawn, PairCounts
 from numsym.alignment.engines.cross import ALL, CrossEngine, Direction, Joint, Side
 from numsym.alignment.engines.pyvene import device_of, unintervened
 from numsym.alignment.engines.recurrent import RecurrentEngine
 from numsym.alignment.functions import Parameters, build
-from numsym.alignment.hypotheses import Drawn, Hypothesis, PairCounts
+from numsym.alignment.hypotheses import Hypothesis
 from numsym.alignment.joint_starts import Crossing, Network, joint_starts
 from numsym.alignment.latent import Latent
 from numsym.alignment.settings import RANDOM, SearchSettings

@@ -21,8 +21,8 @@ from numsym.alignment import (
     named,
     right_of,
 )
+from numsym.alignment.measurement import Measurement
 from numsym.alignment.pairs import Positions
-from numsym.alignment.result import Measurement
 from numsym.errors import InvalidArgumentError, Options, check_at_least, options_of
 from numsym.figures import COLOURS, drawing, points
 from numsym.results import Result
