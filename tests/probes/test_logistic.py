@@ -30,7 +30,51 @@ def test_the_folds_start_where_all_rows_end():
         torch.testing.assert_close(*centred, atol=1e-3, rtol=1e-3)
 
 
-def test_a_period_that_is_solved_first_is_laid_aside_and_the_others_go_on():
+@pytest.mark.parametrize("C", [0.01, 1.0])
+def test_folds_that_share_their_features_end_where_those_with_their_own_do(C, monkeypatch):
+    """The minimum of each fold's own standardised features, though one matrix serves all of them."""
+    embeddings, labels, training = problem(200, 120, (2, 5), 4)
+    shared = Features.of(embeddings, training)
+    monkeypatch.setattr("numsym.probes.fold_features.ALIKE", 0.0)
+    own = Features.of(embeddings, training)
+    assert shared.scales is not None
+    assert own.scales is None
+    first, second = (solve(one, labels, (2, 5), C, tolerance=1e-10) for one in (shared, own))
+    assert bool(first.converged.all() & second.converged.all())
+    for start, stop in ((0, 2), (2, 7)):
+        centred = [
+            part - part.mean(2, keepdim=True) for part in (one.logits[:, :, start:stop] for one in (first, second))
+        ]
+        torch.testing.assert_close(*centred, atol=1e-6, rtol=1e-6)
+    without = solve(replace(shared, scales=None), labels, (2, 5), C, tolerance=1e-10)
+    assert float((without.logits - second.logits).abs().max()) > 1e-4, "the scales would decide nothing here"
+
+
+def test_a_looser_tolerance_takes_fewer_steps_and_its_gradient_is_that_short():
+    """By autograd, on each fold's own standardised features."""
+    embeddings, labels, training = problem(200, 120, (5,), 4)
+    features = Features.of(embeddings, training)
+    steps = []
+    for tolerance in (1e-3, 1e-6):
+        solution = solve(features, labels, (5,), 1.0, tolerance=tolerance)
+        steps.append(solution.iterations)
+        for k, rows in enumerate(training):
+            standard = (embeddings - embeddings[rows].mean(0)) / embeddings[rows].std(0, correction=0)
+            weight = torch.linalg.lstsq(
+                torch.nn.functional.pad(standard, (0, 1), value=1.0), solution.logits[k]
+            ).solution
+            weight.requires_grad_()
+            loss = torch.nn.functional.cross_entropy(
+                standard[rows] @ weight[:-1] + weight[-1], labels[0, rows], reduction="sum"
+            )
+            (slope,) = torch.autograd.grad(loss + 0.5 * weight[:-1].square().sum(), weight)
+            assert float(slope.norm() / rows.sum()) < 2.5 * tolerance
+    assert steps[0] < steps[1]
+
+
+def test_a_period_that_is_solved_first_is_laid_aside_and_the_others_go_on(monkeypatch):
+    # With features of their own, no fold and period waits for another.
+    monkeypatch.setattr("numsym.probes.fold_features.ALIKE", 0.0)
     embeddings, labels, training = problem(300, 40, (2, 5, 7), 4)
     features = Features.of(embeddings, training)
     together = solve(features, labels, (2, 5, 7), 1.0, tolerance=1e-12)
@@ -45,7 +89,7 @@ def test_a_period_that_is_solved_first_is_laid_aside_and_the_others_go_on():
 
 def test_what_rounding_keeps_from_the_tolerance_is_solved():
     """In float32 no gradient gets as small as in float64, and the fit says so by ending."""
-    embeddings, labels, training = problem(300, 200, (3,), 4)
+    embeddings, labels, training = problem(200, 120, (3,), 4)
     exact = solve(Features.of(embeddings, training), labels, (3,), 1.0, tolerance=1e-14)
     single = solve(Features.of(embeddings.float(), training), labels, (3,), 1.0, tolerance=0.0)
     assert bool(single.converged.all())
