@@ -146,7 +146,8 @@ class _Standing:
         nearest = problems.dot(gradient * inverse, gradient) / value
         age, converged = torch.zeros_like(value, dtype=torch.long), problems.length(gradient) <= tolerance
         stuck, seen = torch.zeros_like(converged), point.clone()
-        reached = (value, gradient, inverse, [], tilt, seen, nearest, age, stuck, converged)
+        memory: list[Step] = []
+        reached = (value, gradient, inverse, memory, tilt, seen, nearest, age, stuck, converged)
         return cls(problems, point, logits, probability, *reached)
 
     def step(self, tolerance: float) -> None:
