@@ -52,10 +52,14 @@ def test_a_period_appears_where_kappa_stays_above_the_shuffles():
         return Cell("gru", "whole", 0, {2: kappas[-1]}, {2: 10.0}, {2: 0.1}, records)
 
     assert appears(cell(0.0, 20.0, 5.0, 20.0, 30.0), 2) == 300
-    assert appears(cell(20.0, 20.0), 2) == 0
+    assert appears(cell(20.0, 20.0), 2) is None
+    assert appears(cell(20.0, 35.0), 2) == 100
     assert appears(cell(20.0, 5.0), 2) is None
     found = FromText("a", "one", 40, 8, (10, 5), [cell(0.0, 20.0), cell(0.0, 0.0, 0.0, 50.0)])
     assert found.rows()[0]["appears"] == {2: 300}
+    assert found.tables()[found.title][0]["read"] == "2"
+    single = FromText("a", "one", 40, 8, (10, 5), [cell(0.0, 20.0)])
+    assert single.tables()[single.title][0]["read"] == "2 (one seed: no finding)"
 
 
 @pytest.mark.parametrize(

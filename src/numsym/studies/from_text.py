@@ -11,7 +11,7 @@ from numsym.figures import COLOURS, drawing
 from numsym.results import Mean, Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
-from numsym.studies.learners import Cell, Readers, check_learners, perturbation, read
+from numsym.studies.learners import READ, Cell, Readers, bar, check_learners, grouped, perturbation, read, told
 from numsym.studies.periods import Periods
 from numsym.tasks.corpus import Corpus
 from numsym.tasks.text import PATTERNS, read_text, text_corpus, train_tokenizer
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 WHOLE = "whole"
 PERTURBATIONS = (WHOLE, "swapped", "unigrams", "isolated", "context")
-NOTES = """\
+NOTES = f"""\
 T=: Cohen's kappa x 100 of a linear probe of n mod T on held-out numbers, the mean
-over seeds. read: the periods whose kappa is above what shuffled numbers give (the
-upper end of their 95 % interval) with every seed. appears: how many number tokens
-a language model had seen at the first check from which on kappa stays above that."""
+over seeds. {READ}
+appears: how many number tokens a language model had seen at the first check from
+which on kappa stays above that."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,13 +57,14 @@ class FromText(Result):
         """What was read."""
         return f"{self.text}: numbers 0..{self.numbers - 1} ({self.cut}), kappa x 100"
 
+    def groups(self) -> dict[tuple[str, str], list[Cell]]:
+        """The cells that differ in their seed alone, by learner and perturbation."""
+        return grouped(self.cells)
+
     def rows(self) -> list[dict[str, Any]]:
         """A row a learner and perturbation."""
-        groups: dict[tuple[str, str], list[Cell]] = {}
-        for cell in self.cells:
-            groups.setdefault((cell.learner, cell.corpus), []).append(cell)
         rows = []
-        for (learner, corpus), group in groups.items():
+        for (learner, corpus), group in self.groups().items():
             means = {f"T={T}": Mean.of([cell.kappa[T] for cell in group]) for T in group[0].kappa}
             named: dict[str, Any] = {"learner": learner, "text": corpus, "seeds": len(group)}
             rows.append({**named, "read": read(group), **means, "appears": _first(group)})
@@ -72,10 +73,10 @@ class FromText(Result):
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Kappa, in whole numbers; and when each period appears."""
         kappa, when = [], []
-        for row in self.rows():
+        for row, group in zip(self.rows(), self.groups().values(), strict=True):
             named: dict[str, Any] = {"learner": row["learner"], "text": row["text"]}
-            told: dict[str, Any] = {key: str(round(m.value)) for key, m in row.items() if key.startswith("T=")}
-            kappa.append({**named, **told, "read": ", ".join(map(str, row["read"])) or "none"})
+            kappas: dict[str, Any] = {key: str(round(m.value)) for key, m in row.items() if key.startswith("T=")}
+            kappa.append({**named, **kappas, "read": told(group)})
             when += [{**named, "T": T, "number tokens seen": seen} for T, seen in row["appears"].items()]
         made = {self.title: kappa}
         return {**made, "when a period appears (median over seeds)": when} if when else made
@@ -115,10 +116,10 @@ class FromText(Result):
 
 
 def appears(cell: Cell, T: int) -> int | None:
-    """How many number tokens a model had seen at the first check from which on kappa stays above shuffled numbers."""
+    """How many number tokens a model had seen at the first check from which on kappa stays above its bar."""
     first = None
     for record in cell.records:
-        if record[f"kappa_{T}"] <= cell.above[T]:
+        if record[f"kappa_{T}"] <= bar(cell, T):
             first = None
         elif first is None:
             first = int(record["numbers"])

@@ -69,9 +69,39 @@ class KeptCell(Result):
         return [{"T": T, "kappa": value} for T, value in self.cell.kappa.items()]
 
 
+def grouped(cells: Sequence[Cell]) -> dict[tuple[str, str], list[Cell]]:
+    """The cells that differ in their seed alone, by learner and corpus."""
+    made: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        made.setdefault((cell.learner, cell.corpus), []).append(cell)
+    return made
+
+
+READ = """\
+A period is read where kappa is above what shuffled numbers give (the upper end of
+their 95 % interval) with every seed; that of a network by more than what it had
+before its first step, by the chance of its first vectors. Read with one seed is no
+finding: of many periods and learners some are above by chance."""
+
+
+def bar(cell: Cell, T: int) -> float:
+    """What kappa must exceed to be read: shuffled numbers, on top of what the network had before its first step.
+
+    First vectors are random, and what few occurrences hardly move keeps the kappa that chance gave it.
+    """
+    start = float(cell.records[0][f"kappa_{T}"]) if cell.records else 0.0
+    return cell.above[T] + max(start, 0.0)
+
+
 def read(group: Sequence[Cell]) -> list[int]:
-    """The periods at which kappa is above what shuffled numbers give, with every seed."""
-    return [T for T in (group[0].kappa if group else ()) if all(cell.kappa[T] > cell.above[T] for cell in group)]
+    """The periods at which kappa is above its bar with every seed; with one seed that is no finding."""
+    return [T for T in (group[0].kappa if group else ()) if all(cell.kappa[T] > bar(cell, T) for cell in group)]
+
+
+def told(group: Sequence[Cell]) -> str:
+    """The periods that are read, and whether one seed says so."""
+    found = ", ".join(map(str, read(group)))
+    return f"{found} (one seed: no finding)" if found and len(group) == 1 else found or "none"
 
 
 def perturbation(corpus: Corpus, how: str, isolate: int, context: int, generator: torch.Generator) -> Corpus:

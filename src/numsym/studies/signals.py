@@ -12,7 +12,7 @@ from numsym.figures import drawing
 from numsym.results import Mean, Result
 from numsym.run import NO_RUN, NoRun
 from numsym.studies.catalog import study
-from numsym.studies.learners import Cell, Readers, check_learners, perturbation, read
+from numsym.studies.learners import READ, Cell, Readers, check_learners, grouped, perturbation, read, told
 from numsym.studies.periods import Periods
 from numsym.tasks.corpus import PERIODS, SIGNALS, Corpus, labelled_corpus
 from numsym.training import AdderTraining
@@ -33,12 +33,10 @@ CORPORA: dict[str, tuple[str, ...]] = {
 }
 """Name -> its signals. The last four are perturbed as [F] does it."""
 
-NOTES = """\
+NOTES = f"""\
 T=: Cohen's kappa x 100 of a linear probe of n mod T on held-out numbers, the mean
-over seeds with a 95 % t-interval. A period is read where kappa is above what
-shuffled numbers give (the upper end of their 95 % interval) with every seed: read
-lists those periods. phi_10: the share of the embeddings' power at the period 10
-and its harmonics."""
+over seeds with a 95 % t-interval. phi_10: the share of the embeddings' power at the
+period 10 and its harmonics. {READ}"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,10 +61,7 @@ class Signals(Result):
 
     def groups(self) -> dict[tuple[str, str], list[Cell]]:
         """The cells that differ in their seed alone, by learner and corpus."""
-        made: dict[tuple[str, str], list[Cell]] = {}
-        for cell in self.cells:
-            made.setdefault((cell.learner, cell.corpus), []).append(cell)
-        return made
+        return grouped(self.cells)
 
     def rows(self) -> list[dict[str, Any]]:
         """A row a learner and corpus."""
@@ -81,11 +76,10 @@ class Signals(Result):
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """A table a corpus: a row a learner, with the planted periods, two that are not, and what is read."""
         made: dict[str, list[dict[str, Any]]] = {}
-        for row in self.rows():
+        for row, group in zip(self.rows(), self.groups().values(), strict=True):
             shown = [key for key in ("T=2", "T=5", "T=10", "T=3", "T=7", "phi_10") if key in row]
-            periods = ", ".join(map(str, row["read"])) or "none"
-            told: dict[str, Any] = {"learner": row["learner"], **{key: row[key] for key in shown}, "read": periods}
-            made.setdefault(f"corpus: {row['corpus']}", []).append(told)
+            one: dict[str, Any] = {"learner": row["learner"], **{key: row[key] for key in shown}, "read": told(group)}
+            made.setdefault(f"corpus: {row['corpus']}", []).append(one)
         return made
 
     def figure(self) -> "Figure":
@@ -115,7 +109,7 @@ class Signals(Result):
                 axes.set_xticks(range(len(learners)), [one.replace("_", "\n") for one in learners], fontsize=7)
                 axes.set_yticks(range(len(corpora)), corpora, fontsize=8)
             figure.colorbar(image, ax=grid, label="kappa x 100", shrink=0.8)
-            figure.suptitle("Which signal of a text gives periods? Bold: above shuffled numbers with every seed")
+            figure.suptitle("Which signal of a text gives periods? Bold: read with every seed")
         return figure
 
 
@@ -203,8 +197,7 @@ def signals(
         asked = {"corpus": name, "isolate": isolate, "context": context, **made}
         for cell in readers.cells(corpus, name, own, asked, run):
             cells.append(cell)
-            found = ", ".join(map(str, read([cell]))) or "none"
-            run.say(f"{name}, {cell.learner}, seed {own}: read {found}")
+            run.say(f"{name}, {cell.learner}, seed {own}: read {', '.join(map(str, read([cell]))) or 'none'}")
     return run.show(Signals(numbers, cells))
 
 
