@@ -72,6 +72,27 @@ def test_a_looser_tolerance_takes_fewer_steps_and_its_gradient_is_that_short():
     assert steps[0] < steps[1]
 
 
+@pytest.mark.parametrize("C", [0.01, 1.0])
+def test_it_ends_no_higher_than_scikit_learn_does(C):
+    """Both at their own default tolerance, each fold's objective in float64."""
+    linear_model = pytest.importorskip("sklearn.linear_model", reason="needs scikit-learn, from the extra test")
+    embeddings, labels, training = problem(200, 120, (5,), 4)
+    solution = solve(Features.of(embeddings.float(), training), labels, (5,), C)
+    for k, rows in enumerate(training):
+        standard = (embeddings - embeddings[rows].mean(0)) / embeddings[rows].std(0, correction=0)
+
+        def objective(weight, bias, standard=standard, rows=rows):
+            logits = standard[rows] @ weight + bias
+            loss = torch.nn.functional.cross_entropy(logits, labels[0, rows], reduction="sum")
+            return float(C * loss + 0.5 * weight.square().sum())
+
+        theirs = linear_model.LogisticRegression(C=C).fit(standard[rows].float().numpy(), labels[0, rows].numpy())
+        ones = torch.nn.functional.pad(standard, (0, 1), value=1.0)
+        ours = torch.linalg.lstsq(ones, solution.logits[k].double()).solution
+        expected = objective(torch.from_numpy(theirs.coef_).double().mT, torch.from_numpy(theirs.intercept_).double())
+        assert objective(ours[:-1], ours[-1]) < expected * (1 + 1e-5)
+
+
 def test_a_period_that_is_solved_first_is_laid_aside_and_the_others_go_on(monkeypatch):
     # With features of their own, no fold and period waits for another.
     monkeypatch.setattr("numsym.probes.fold_features.ALIKE", 0.0)
