@@ -8,12 +8,12 @@ def alignment(iia, **controls):
     return {"test": {"iia": {"value": iia}}, "controls": {name: {"value": value} for name, value in controls.items()}}
 
 
-def cells(network, task, variable, program="up_down", floor=0.07, **iia):
+def cells(network, task, variable, program="up_down", floor=0.07, ceiling=1.0, **iia):
     """Of each function its IIA, or that with what its untrained twin has."""
     made = []
     for function, value in iia.items():
         value, twin = value if isinstance(value, tuple) else (value, 0.05)
-        one = alignment(value, floor=floor, permuted=0.06, untrained=twin)
+        one = alignment(value, floor=floor, ceiling=ceiling, permuted=0.06, untrained=twin)
         made.append(Cell(network, task, program, variable, function, (one,)))
     return made
 
@@ -46,6 +46,14 @@ def test_a_failure_is_the_searchs_the_maps_or_nobodys():
     assert why == "rotation 7.9 -> 58.0: no function has it; LAF 40.8 -> 60.0: no function has it"
     ((*_, why),) = rows(cells("gru_20", "single_object", "full", orthogonal=0.9, linear=0.9))
     assert why == "-"
+
+
+def test_a_failure_is_the_networks_where_the_whole_site_fails_too():
+    name = "transformer_128", "single_object", "full"
+    ((*_, why),) = rows(cells(*name, ceiling=0.174, orthogonal=0.145))
+    assert why == "rotation 13.3 -> 14.5: the network's (whole site: 17.4)"
+    ((*_, why),) = rows(cells(*name, ceiling=0.95, orthogonal=0.145))
+    assert why == "rotation 13.3 -> 14.5: no function has it"
 
 
 @pytest.mark.parametrize(

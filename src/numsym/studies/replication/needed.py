@@ -1,7 +1,9 @@
 """Which function each network needs, and whose a failure was: the network's, the map's, or the search's.
 
 The criteria were fixed before the first run that they judge. A function *has* a variable if its mean IIA is at least
-`HIGH`, and if it is `BESIDE` above what the same search reaches with permuted sources and on the untrained twin.
+`HIGH`, and if it is `BESIDE` above what the same search reaches with permuted sources and on the untrained twin. (That
+a failure is the network's where the whole site exchanged ends below `HIGH` too, was added when two transformers had
+been read.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,9 +66,15 @@ def whose(key: Key, cells: dict[str, Cell]) -> str:
         if before >= 100 * HIGH or function not in cells:
             continue
         others = [one for one in RICHER if one != function and one in cells and has(cells[one])]
-        why = "the search's" if has(cells[function]) else "the map's" if others else "no function has it"
+        why = "the search's" if has(cells[function]) else "the map's" if others else _nobody(cells[function])
         said.append(f"{RICHER[function]} {before:.1f} -> {100 * cells[function].iia.value:.1f}: {why}")
     return "; ".join(said) or "-"
+
+
+def _nobody(cell: Cell) -> str:
+    """Why no function has a variable: what the whole site does not do, no part of it can."""
+    whole = cell.control("ceiling")
+    return "no function has it" if whole is None or whole >= HIGH else f"the network's (whole site: {100 * whole:.1f})"
 
 
 def rows(found: Sequence[Cell]) -> list[list[str]]:

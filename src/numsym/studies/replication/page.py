@@ -105,8 +105,9 @@ def text(runs: Sequence[Run], found: Sequence[Cell], judged: Sequence[Claimed], 
         "The first of rotation, LAF and `conditional` (linear given the phase; one code where the phase itself is "
         f"exchanged) with an IIA of at least {HIGH:.0%}, {100 * needed.BESIDE:.0f} points above its permuted sources "
         "and untrained twin. And where a search of the former page ended below that, what its failure was: *the "
-        "search's* if the same function has the variable now, *the map's* if another has it, else no function has it: "
-        "the network holds no such variable, or this search did not find it either.",
+        "search's* if the same function has the variable now, *the map's* if another has it, *the network's* if none "
+        f"has it and an exchange of the whole site ends below {HIGH:.0%} too; else no function has it: the network "
+        "holds no such variable, or this search did not find it either.",
         _table(
             ["network", "task", "variable (program)", "function (IIA)", "failures of the former search"],
             needed.rows(found),
