@@ -1,5 +1,7 @@
 """What a start says as parameters, against the projection itself."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -103,6 +105,14 @@ def test_a_fitted_laf_has_an_inverse_in_float32_where_states_lie_in_a_plane():
         found = ALIGNMENTS["linear"].projected(build("linear", WIDTH, K, 1, 0), tuple(spans()), flat)["matrix"]
         assert torch.linalg.svdvals(found).max() <= STRETCH * (1 + 1e-9)
         assert exchanged("linear", tuple(spans()), flat).isfinite().all()
+
+
+def test_a_laf_is_left_as_it_is_where_no_exchange_changes_a_state(pairs):
+    same = replace(pairs, source=pairs.base)
+    made = ALIGNMENTS["linear"].projected(
+        build("linear", WIDTH, K, 1, 0), (torch.eye(WIDTH)[:, :K].double(),) * 2, same
+    )
+    assert torch.equal(made["matrix"], torch.eye(WIDTH, dtype=torch.double))
 
 
 def test_the_gradient_of_the_fit_is_what_autograd_says():

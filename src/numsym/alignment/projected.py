@@ -77,6 +77,8 @@ def _nearest(
     from scipy.optimize import minimize
 
     width, device = len(moved), moved.device
+    if not moved.any():  # bases and sources are alike, as at an embedding that all share: no M is nearer than another
+        return torch.eye(width, dtype=moved.dtype, device=device)
     # On the CPU also where the model is not: each of many small steps would wait for the device.
     wanted, moved = wanted.cpu(), moved.cpu() * (width / moved.trace().cpu())
     chosen = torch.zeros(len(wanted), 1, width, dtype=moved.dtype)
