@@ -107,7 +107,8 @@ def text(runs: Sequence[Run], found: Sequence[Cell], judged: Sequence[Claimed], 
         "and untrained twin. And where a search of the former page ended below that, what its failure was: *the "
         "search's* if the same function has the variable now, *the map's* if another has it, *the network's* if none "
         f"has it and an exchange of the whole site ends below {HIGH:.0%} too; else no function has it: the network "
-        "holds no such variable, or this search did not find it either.",
+        "holds no such variable, or this search did not find it either. (*The network's* was added when two "
+        "transformers had been read.)",
         _table(
             ["network", "task", "variable (program)", "function (IIA)", "failures of the former search"],
             needed.rows(found),
