@@ -13,7 +13,7 @@ RATE, WIDE = 3e-2, 50
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How to search. Rate and schedule are such as `benchmarks/search.py` compares; `search=grant` is [N]'s.
+    """How to search. Rate and schedule are such as `benchmarks.search` compares; `search=grant` is [N]'s.
 
     Attributes:
         max_steps: the most optimiser steps.
