@@ -5,13 +5,14 @@ from itertools import product
 from typing import Any
 
 from benchmarks.search.cells import FUNCTIONS, Row, network, searched
+from benchmarks.search.settings import BEFORE
 from benchmarks.timing import report
 from numsym.tasks import TASKS
 
 TASK_NAMES = ("multi_object", "single_object", "same_object")
 GRANT: dict[str, Any] = {
     "max_steps": 6000, "learning_rate": 1e-3, "schedule": "constant", "starts": "random", "check_every": 100,
-    "patience": 10, "batch_size": 128, "wrong_share": 0.0,
+    "patience": 10, "batch_size": 128, "wrong_share": 0.0, **BEFORE,
 }  # fmt: skip
 WIDTHS, SEEDS = ((20, 10), (128, 16)), (0, 1, 2)
 """Width and k, and the seeds, of the conditional function's GRUs."""

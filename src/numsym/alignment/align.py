@@ -241,8 +241,10 @@ def check_options(
     """
     for name in ("max_steps", "batch_size", "check_every", "patience", "tries"):
         check_at_least(name, getattr(settings, name), 1)
-    for name in ("stop_at", "wrong_share"):
+    check_at_least("warm_up", settings.warm_up, 0)
+    for name in ("stop_at", "wrong_share", "average"):
         check_between(name, getattr(settings, name), 0, 1)
+    check_between("beta2", settings.beta2, 0, 0.99999)
     if settings.learning_rate is not None:
         check_at_least("learning_rate", settings.learning_rate, 0)
     check_at_least("boundary_weight", settings.boundary_weight, 0)

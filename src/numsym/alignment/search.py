@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
+from numsym.alignment.averages import Averages
 from numsym.alignment.latent import Latent, latent_losses
 from numsym.alignment.order import Order
 from numsym.alignment.pairs import Pairs
@@ -93,7 +94,9 @@ def search(
     tries = Tries.of(engine, valid, [len(pairs) for pairs in validation], settings, starts)
     orders = [Order(len(training[i]), settings.batch_size, seeds[i], settings.wrong_share) for i in tries.owner]
     alive, losses = tries.alive(), []
-    optimiser = torch.optim.Adam(engine.parameters(), lr=settings.rate(1)) if alive else None
+    learned = engine.parameters() if alive else []
+    optimiser = torch.optim.Adam(learned, lr=settings.rate(1), betas=(0.9, float(settings.beta2))) if alive else None
+    averages = Averages(learned, settings.average)
     for step in range(1, settings.max_steps + 1):
         if optimiser is None or not alive:
             break
@@ -109,12 +112,14 @@ def search(
         optimiser.zero_grad(set_to_none=True)
         (loss.sum() + settings.boundary_weight * sum(p.sum() for p in engine.boundaries())).backward()
         optimiser.step()
+        averages.update()
         losses.append(loss.detach())
         if step % settings.check_every == 0 or step == settings.max_steps:
             means = torch.stack(losses).mean(0).tolist()
             losses = []
-            for slot, mean in zip(alive, means, strict=True):
-                tries.note(slot, {"step": step, "loss": mean, "iia": tries.appraise(slot)[0]})
+            with averages.in_place():
+                for slot, mean in zip(alive, means, strict=True):
+                    tries.note(slot, {"step": step, "loss": mean, "iia": tries.appraise(slot)[0]})
             if on_check is not None:
                 for index in dict.fromkeys(tries.owner[slot] for slot in alive):
                     on_check(index, tries.best(index, among=alive).records[-1])

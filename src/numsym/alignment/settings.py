@@ -23,6 +23,11 @@ class SearchSettings:
         patience: checks without a better IIA after which an alignment stops.
         stop_at: validation IIA at which an alignment stops.
         schedule: "constant", or "cosine": the learning rate falls to zero over `max_steps`.
+        warm_up: steps over which the rate first rises: Adam's first steps move every entry by the whole rate, however
+            small its gradient, which takes a map away from a good start.
+        beta2: how much of its mean of squared gradients Adam keeps at a step.
+        average: what is checked on validation pairs, and kept, is the exponential running mean of the parameters, of
+            which this share stays at a step; the parameters of that very step, as [N], if 0.
         boundary_weight: how much a learned mask (the share of coordinates exchanged) adds to the loss. Alignments
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
         cl_weight: how much the counterfactual latent loss adds (`numsym.alignment.latent`): it keeps exchanged states
@@ -43,6 +48,9 @@ class SearchSettings:
     patience: int = 20
     stop_at: float | int = 0.998
     schedule: str = "cosine"
+    warm_up: int = 10
+    beta2: float = 0.95
+    average: float | int = 0.96
     boundary_weight: float | int = 0.01
     cl_weight: float | int = 0.0
     cl_target: str = "mean"
@@ -62,6 +70,7 @@ class SearchSettings:
     def rate(self, step: int) -> float:
         """The learning rate of a step, which are counted from 1; that of a narrow site, where none is given."""
         first = RATE if self.learning_rate is None else float(self.learning_rate)
+        first *= min(1.0, step / (self.warm_up + 1))
         if self.schedule == "constant":
             return first
         return first * (1 + math.cos(math.pi * (step - 1) / self.max_steps)) / 2
