@@ -104,6 +104,8 @@ def test_two_variables_of_a_known_network_are_found_each_in_its_block():
         ({"search": {"max_steps": 0}}, "max_steps=0 is not allowed"),
         ({"pairs": {"train": 0}}, "train_pairs=0 is not allowed"),
         ({"search": {"stop_at": 1.5}}, "stop_at=1.5 is not allowed"),
+        ({"search": {"beta2": 1.0}}, "beta2=1.0 is not allowed"),
+        ({"search": {"average": -0.1}}, "average=-0.1 is not allowed"),
     ],
 )
 def test_bad_arguments_are_named_before_any_work(counter, small_task, arguments, message):

@@ -10,7 +10,8 @@ def test_the_rate_falls_from_the_first_step_to_the_last_as_half_a_cosine():
     assert rates[50] == pytest.approx(0.01)
     assert rates == sorted(rates, reverse=True)
     assert 0 < rates[-1] < 1e-5
-    assert {SearchSettings(schedule="constant", learning_rate=0.02, warm_up=0).rate(step) for step in (1, 7, 500)} == {0.02}
+    constant = SearchSettings(schedule="constant", learning_rate=0.02, warm_up=0)
+    assert {constant.rate(step) for step in (1, 7, 500)} == {0.02}
 
 
 def test_the_rate_first_rises_in_equal_steps():

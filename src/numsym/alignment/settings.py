@@ -49,8 +49,8 @@ class SearchSettings:
     stop_at: float | int = 0.998
     schedule: str = "cosine"
     warm_up: int = 10
-    beta2: float = 0.95
-    average: float | int = 0.96
+    beta2: float | int = 0.95
+    average: float | int = 0.9
     boundary_weight: float | int = 0.01
     cl_weight: float | int = 0.0
     cl_target: str = "mean"
