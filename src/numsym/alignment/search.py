@@ -96,7 +96,7 @@ def search(
     alive, losses = tries.alive(), []
     learned = engine.parameters() if alive else []
     optimiser = torch.optim.Adam(learned, lr=settings.rate(1), betas=(0.9, float(settings.beta2))) if alive else None
-    averages = Averages(learned, settings.average)
+    averages = Averages(learned, settings.memory)
     for step in range(1, settings.max_steps + 1):
         if optimiser is None or not alive:
             break

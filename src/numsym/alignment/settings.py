@@ -24,10 +24,11 @@ class SearchSettings:
         stop_at: validation IIA at which an alignment stops.
         schedule: "constant", or "cosine": the learning rate falls to zero over `max_steps`.
         warm_up: steps over which the rate first rises: Adam's first steps move every entry by the whole rate, however
-            small its gradient, which takes a map away from a good start.
+            small its gradient, which takes a map away from a good start. A tenth of `max_steps` at most.
         beta2: how much of its mean of squared gradients Adam keeps at a step.
         average: what is checked on validation pairs, and kept, is the exponential running mean of the parameters, of
-            which this share stays at a step; the parameters of that very step, as [N], if 0.
+            which this share stays at a step (fewer than 100 steps remember less: `memory`); the parameters of that
+            very step, as [N], if 0.
         boundary_weight: how much a learned mask (the share of coordinates exchanged) adds to the loss. Alignments
             with one run all `max_steps`, while their temperature falls, and end with their last parameters.
         cl_weight: how much the counterfactual latent loss adds (`numsym.alignment.latent`): it keeps exchanged states
@@ -70,7 +71,12 @@ class SearchSettings:
     def rate(self, step: int) -> float:
         """The learning rate of a step, which are counted from 1; that of a narrow site, where none is given."""
         first = RATE if self.learning_rate is None else float(self.learning_rate)
-        first *= min(1.0, step / (self.warm_up + 1))
+        first *= min(1.0, step / (min(self.warm_up, self.max_steps // 10) + 1))
         if self.schedule == "constant":
             return first
         return first * (1 + math.cos(math.pi * (step - 1) / self.max_steps)) / 2
+
+    @property
+    def memory(self) -> float:
+        """`average`, or less where the mean would be over more than a tenth of the steps."""
+        return max(0.0, min(float(self.average), 1 - 10 / self.max_steps))
