@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass
 
 import pytest
+import torch
 
 from numsym.errors import RunFolderError
 from numsym.lab.run import Run
-from numsym.lab.sweeps import RunFailedError, member
+from numsym.lab.sweeps import RunFailedError, give_back, member
 from numsym.results import Result
 
 CONFIG = {"seed": 1, "tasks": {"name": "multi_object"}}
@@ -126,3 +127,19 @@ def test_a_failing_run_does_not_stop_the_others(tmp_path):
     assert "subspace_dim=8 is not allowed" in failure["message"]
     assert failure["message"] in " ".join(printed.split())
     assert (tmp_path / "runs" / "replication" / "20" / "results.json").exists()
+
+
+def resident():
+    """Bytes of this process in memory."""
+    with open("/proc/self/statm", encoding="ascii") as told:
+        return int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_memory_that_was_freed_between_what_stays_goes_back():
+    blocks = [torch.ones(8_000) for _ in range(6_000)]  # 190 MB in blocks that are not mapped one by one
+    stays, full = blocks[-1], resident()
+    del blocks
+    give_back()
+    assert full - resident() > 100e6
+    assert stays.sum() == 8_000

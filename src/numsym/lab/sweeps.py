@@ -4,7 +4,10 @@ Hydra's sweeper and launchers run the members; all that numsym adds is what one 
 again, by the same command, goes on: nothing but its run folders says how far it is.
 """
 
+import ctypes
+import gc
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,4 +48,17 @@ def member(config: Mapping[str, Any], folder: Path, start: Callable[[Mapping[str
         write_failure(folder, config, error)
         logger.error("%s failed: %s: %s", folder, type(error).__name__, error)
         raise RunFailedError(f"{folder}: {type(error).__name__}: {error}") from None
+    finally:
+        give_back()
     return "finished"
+
+
+def give_back() -> None:
+    """Give freed memory back to the system.
+
+    Between large tensors that are freed and small ones that stay glibc keeps the pages, and a process that runs member
+    after member grows: over three LSTMs of the replication from 2 to 6 GB, none of which any tensor held.
+    """
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
