@@ -18,11 +18,12 @@ WIDTHS, SEEDS = ((20, 10), (128, 16)), (0, 1, 2)
 """Width and k, and the seeds, of the conditional function's GRUs."""
 
 
-def judge() -> None:
+def judge(numbers: Sequence[int] = tuple(range(1, 9))) -> None:
     """The default against [N]'s: GRUs of width 20 on the three tasks, and two of width 128."""
     rows: list[Row] = []
     small = [(name, 20, 10, seed) for name, seed in product(TASK_NAMES, (1, 2))]
-    for name, width, k, seed in [*small, ("multi_object", 128, 16, 1), ("same_object", 128, 16, 1)]:
+    networks = [*small, ("multi_object", 128, 16, 1), ("same_object", 128, 16, 1)]
+    for name, width, k, seed in (networks[number - 1] for number in numbers):
         task = TASKS[name]()
         model = network(task, width, seed)
         for function in ("orthogonal", "linear"):
@@ -39,7 +40,7 @@ def judge() -> None:
                          "lower": new.test.iia.high < old.test.iia.low,
                          "spread": 100 * (max(ends) - min(ends))})  # fmt: skip
             print(rows[-1], new.starts, new.ends, flush=True)
-    report("search", rows)
+    report("search", rows, whole=len(set(numbers)) == len(networks))
 
 
 def table(numbers: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> None:
