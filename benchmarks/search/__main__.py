@@ -7,7 +7,7 @@
     python -m benchmarks.search wide        a LAF of width 128 at a narrow site's rate, at its own and at 5e-3
     python -m benchmarks.search rates       rotation and LAF of widths 128 and 64 at a narrow site's rate, and at
                                             the default, which falls with the width; of one network: rates 3
-    python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2; some of them by their
+    python -m benchmarks.search             the default against [N]'s, on networks of seeds 1 and 2; some by their
                                             numbers: judge 7 8
     python -m benchmarks.search table       the default on six rows, against the best that was seen there before;
                                             some of them by their numbers: table 4 5 6
