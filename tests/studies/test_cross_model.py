@@ -52,7 +52,7 @@ def test_the_count_goes_both_ways_between_two_counters_of_different_tasks_and_wi
     assert set(found.starts) == set(found.ends) == {"random", "agreeing, regression"}
     assert found.starts["agreeing, regression"] > found.starts["random"] + 0.2
     assert set(found.controls["untrained"]) == {"single->multi", "multi->single"}
-    # The states of a network with fresh weights still tell how few or many tokens there were, if there are five at most.
+    # The states of a network with fresh weights still tell how many tokens there were, if there are five at most.
     assert all(share.value < found.across.value - 0.1 for share in found.controls["untrained"].values())
 
 
