@@ -12,7 +12,8 @@ from numsym_command.signatures import GIVEN, SEARCHED, fields, studies, typed
 
 def test_every_study_is_read_as_it_is():
     found = studies()
-    assert sorted(found) == sorted(STUDIES)
+    # Another test of this process may have brought a study from outside.
+    assert sorted(found) == sorted(name for name in STUDIES if STUDIES[name].__module__.startswith("numsym."))
     for name, study in found.items():
         parameters = inspect.signature(STUDIES[name]).parameters
         assert list(study.parameters) == list(parameters), name
