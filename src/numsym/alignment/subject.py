@@ -183,7 +183,7 @@ def _tell_where_it_fell(hypothesis: Hypothesis, progress: Progress, settings: Se
     if first["step"] == 0 and others and progress.best_iia <= first["iia"] and others[-1]["iia"] < first["iia"] - FELL:
         logger.warning(
             "%s (%s) stays at its start: %d steps at learning_rate=%g took validation IIA from %.0f to %.0f %%; "
-            "another search.learning_rate may find more",
+            "another search.learning_rate, or a longer search.warm_up, may find more",
             ", ".join(hypothesis.variables), hypothesis.alignment, progress.steps, settings.learning_rate,
             100 * first["iia"], 100 * others[-1]["iia"],
         )  # fmt: skip
