@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from numsym._pyvene import pv
-from numsym.alignment.averages import Averages
+from numsym.alignment.descent import Descent
 from numsym.alignment.latent import Latent, latent_losses
 from numsym.alignment.order import Order
 from numsym.alignment.pairs import Pairs
@@ -94,14 +94,11 @@ def search(
     tries = Tries.of(engine, valid, [len(pairs) for pairs in validation], settings, starts)
     orders = [Order(len(training[i]), settings.batch_size, seeds[i], settings.wrong_share) for i in tries.owner]
     alive, losses = tries.alive(), []
-    learned = engine.parameters() if alive else []
-    optimiser = torch.optim.Adam(learned, lr=settings.rate(1), betas=(0.9, float(settings.beta2))) if alive else None
-    averages = Averages(learned, settings.memory)
+    descent = Descent(engine.parameters(), settings) if alive else None
     for step in range(1, settings.max_steps + 1):
-        if optimiser is None or not alive:
+        if descent is None or not alive:
             break
         tries.cool(step / settings.max_steps)
-        optimiser.param_groups[0]["lr"] = settings.rate(step)
         rows = [orders[slot].next() for slot in alive]
         loss, was_right = engine.measure([train[tries.owner[slot]] for slot in alive], rows, alive)
         for slot, picked, found in zip(alive, rows, was_right, strict=True):
@@ -109,15 +106,12 @@ def search(
         if latents:
             near = latent_losses(engine, [latents[tries.owner[slot]] for slot in alive], rows, alive)
             loss = loss + settings.cl_weight * near
-        optimiser.zero_grad(set_to_none=True)
-        (loss.sum() + settings.boundary_weight * sum(p.sum() for p in engine.boundaries())).backward()
-        optimiser.step()
-        averages.update()
+        descent.step(step, loss.sum() + settings.boundary_weight * sum(p.sum() for p in engine.boundaries()))
         losses.append(loss.detach())
         if step % settings.check_every == 0 or step == settings.max_steps:
             means = torch.stack(losses).mean(0).tolist()
             losses = []
-            with averages.in_place():
+            with descent.averages.in_place():
                 for slot, mean in zip(alive, means, strict=True):
                     tries.note(slot, {"step": step, "loss": mean, "iia": tries.appraise(slot)[0]})
             if on_check is not None:

@@ -1,4 +1,4 @@
-"""Running means of what a search learns: at a high rate single steps still jump about where their mean has arrived."""
+"""How a search descends: Adam at a rate that rises and falls, and the running mean of what it learns."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,9 +6,28 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from numsym.alignment.settings import SearchSettings
+
+
+class Descent:
+    """Steps of Adam on parameters, by the settings of a search; `averages` are what is looked at and kept."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter], settings: SearchSettings):
+        self.settings, betas = settings, (0.9, float(settings.beta2))
+        self.optimiser = torch.optim.Adam(parameters, lr=settings.rate(1), betas=betas)
+        self.averages = Averages(parameters, settings.memory)
+
+    def step(self, number: int, loss: Tensor) -> None:
+        """Step `number`, counted from 1, down a loss."""
+        self.optimiser.param_groups[0]["lr"] = self.settings.rate(number)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.averages.update()
+
 
 class Averages:
-    """Exponential running means of parameters, step by step (Polyak and Juditsky 1992; as used since in deep learning).
+    """Exponential running means of parameters: at a high rate single steps jump about where their mean has arrived.
 
     Args:
         parameters: as they are before the first step.
