@@ -32,3 +32,28 @@ def test_it_stops_when_the_goal_is_reached_or_nothing_improves(counter, small_ta
     assert [(p.steps, p.converged) for p in easy] == [(5, True)] * 2
     _, _, stuck = run(counter, small_task, max_steps=100, check_every=5, patience=2, learning_rate=0.0)
     assert [(p.steps, p.converged) for p in stuck] == [(15, False)] * 2
+
+
+def test_what_it_keeps_is_the_running_mean_of_the_steps(counter, small_task):
+    counter.requires_grad_(False)
+    pairs = interchange_pairs(
+        small_task, small_task.program(), ("count",), 100, generator=torch.Generator().manual_seed(1)
+    )
+    seen = []
+
+    def kept(**settings):
+        engine = RecurrentEngine(counter, Site(), [build("linear", 16, 8, 1, 0)])
+        seen.append(engine.parameters()[0].detach().clone())
+        same = {"schedule": "constant", "wrong_share": 0.0, "stop_at": 1.0, "patience": 99}
+        asked = SearchSettings(max_steps=20, **same, **settings)
+        search(engine, [pairs], [pairs], [0], asked, lambda *_: seen.append(engine.parameters()[0].detach().clone()))
+        return engine.snapshot(0)["matrix"]
+
+    kept(average=0, check_every=1)
+    start, *steps = list(seen)
+    mean = start.clone()
+    for number, after in enumerate(steps, 1):
+        mean = mean.lerp(after, max(0.5, 1 / (number + 1)))
+    assert len(steps) == 20
+    torch.testing.assert_close(kept(average=0.5, check_every=20), mean[0])
+    assert (steps[-1][0] - mean[0]).abs().max() > 1e-3

@@ -29,6 +29,8 @@ class Descent:
 class Averages:
     """Exponential running means of parameters: at a high rate single steps jump about where their mean has arrived.
 
+    After Polyak and Juditsky (1992).
+
     Args:
         parameters: as they are before the first step.
         share: of the mean that stays at each step; over the first steps it is the plain mean. None are kept, if 0.

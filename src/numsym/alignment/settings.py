@@ -30,7 +30,7 @@ class SearchSettings:
             which this share stays at a step (fewer than 100 steps remember less: `memory`); the parameters of that
             very step, as [N], if 0.
         boundary_weight: how much a learned mask (the share of coordinates exchanged) adds to the loss. Alignments
-            with one run all `max_steps`, while their temperature falls, and end with their last parameters.
+            with one run all `max_steps`, while their temperature falls, and end with what they have at the last step.
         cl_weight: how much the counterfactual latent loss adds (`numsym.alignment.latent`): it keeps exchanged states
             near natural ones. Nothing, if 0.
         cl_target: "mean" or "matched": what natural state is meant.
