@@ -39,7 +39,10 @@ def member(config: Mapping[str, Any], folder: Path, start: Callable[[Mapping[str
     try:
         if finished(folder, config):
             return "found"
-        start(config, folder)
+        try:
+            start(config, folder)
+        finally:
+            give_back()
     except RunFolderError as error:
         # What is there is not this run: it stays as it is.
         logger.error("%s", error)
@@ -48,8 +51,6 @@ def member(config: Mapping[str, Any], folder: Path, start: Callable[[Mapping[str
         write_failure(folder, config, error)
         logger.error("%s failed: %s: %s", folder, type(error).__name__, error)
         raise RunFailedError(f"{folder}: {type(error).__name__}: {error}") from None
-    finally:
-        give_back()
     return "finished"
 
 
